@@ -151,7 +151,9 @@ class WorkflowSuspended(WorkflowError):
 
     def __init__(self, *, workflow_id: str, until: datetime | None = None, signal: str | None = None) -> None:
         waits_for = f"signal {shown(signal)}" if signal is not None else f"{until}"
-        super().__init__(f"workflow {shown(workflow_id)} is suspended, waiting for {waits_for}", workflow_id=workflow_id)
+        super().__init__(
+            f"workflow {shown(workflow_id)} is suspended, waiting for {waits_for}", workflow_id=workflow_id
+        )
         self.until = until
         self.signal = signal
 

@@ -1,0 +1,1 @@
+"""Durable workflows, queues, schedules and change streams on nothing but PostgreSQL."""

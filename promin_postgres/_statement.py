@@ -1,0 +1,136 @@
+"""SQL files: found by name, rendered once, sent as bytes.
+
+A statement is named after its file: `Statement("workflow/load_steps")` is `sql/workflow/load_steps.sql`. The comment
+that opens a file becomes `/* workflow/load_steps */`, so that pg_stat_statements and pg_stat_activity speak our names.
+
+A file holds two kinds of blanks. Values are psycopg parameters, `%(name)s`. Identifiers are tokens in braces, which are
+replaced by text that is quoted already: `{prefix}` by `"schema".wf_`, `{bare}` by `wf_`, `{schema}` by `"schema"`, and
+whatever else `SqlNames.extra` brings. Rendering is plain replacement and not `psycopg.sql`: a literal `'{}'::jsonb` is
+fine in our files, and composing at every call costs fifty times a look-up in a dictionary.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from psycopg import sql
+
+from promin_postgres.errors import ConfigurationError, InvalidArgument, shown
+
+_PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,30}")
+_TOKEN = re.compile(r"\{([a-z_]+)\}")
+_PARAMETER = re.compile(r"%(?:%|\((\w+)\)s)")
+_MAX_IDENTIFIER = 63
+
+
+def sql_root() -> Traversable:
+    """The folder of the SQL files: inside an installed package, beside it in a checkout."""
+    installed = files("promin_postgres") / "sql"
+    return installed if installed.is_dir() else Path(__file__).resolve().parent.parent / "sql"
+
+
+@cache
+def read_sql(name: str) -> tuple[str, str]:
+    """The opening comment (without its dashes) and the body of `sql/<name>.sql`."""
+    text = (sql_root() / f"{name}.sql").read_text(encoding="utf-8")
+    lines = text.splitlines()
+    start = next((n for n, line in enumerate(lines) if line.strip() and not line.startswith("--")), len(lines))
+    comment = "\n".join(line.removeprefix("--").strip() for line in lines[:start])
+    return comment.strip(), "\n".join(lines[start:]).strip()
+
+
+class Statement:
+    """One SQL file.
+
+    `idempotent` promises that running it twice does what running it once does, so that it may be sent again when the
+    connection breaks and nobody can tell whether the first one arrived.
+    """
+
+    __slots__ = ("_parameters", "idempotent", "name")
+
+    def __init__(self, name: str, *, idempotent: bool = False) -> None:
+        self.name = name
+        self.idempotent = idempotent
+        self._parameters: frozenset[str] | None = None
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The names of its parameters, read off the file."""
+        if self._parameters is None:
+            found = _PARAMETER.finditer(read_sql(self.name)[1])
+            self._parameters = frozenset(match[1] for match in found if match[1] is not None)
+        return self._parameters
+
+    def __repr__(self) -> str:
+        return f"Statement({self.name!r})"
+
+
+class SqlNames:
+    """The identifiers that statements are rendered with, and what was rendered so far."""
+
+    __slots__ = ("_rendered", "_tokens", "extra", "schema", "table_prefix")
+
+    def __init__(
+        self, schema: str = "public", table_prefix: str = "wf_", extra: Mapping[str, sql.Composable] | None = None
+    ) -> None:
+        self.schema = check_identifier("schema", schema)
+        self.table_prefix = check_prefix("table_prefix", table_prefix)
+        self.extra = dict(extra or {})
+        quoted = sql.Identifier(schema).as_string(None)
+        self._tokens = {
+            "schema": quoted,
+            "prefix": f"{quoted}.{table_prefix}",
+            "bare": table_prefix,
+            **{token: value.as_string(None) for token, value in self.extra.items()},
+        }
+        self._rendered: dict[str, bytes] = {}
+
+    def render(self, statement: Statement) -> bytes:
+        """The text of a statement, ready for a cursor. Byte-stable, so that psycopg prepares it."""
+        rendered = self._rendered.get(statement.name)
+        if rendered is None:
+            # A percent sign inside a quoted identifier must not be read as a parameter.
+            body = self.fill(read_sql(statement.name)[1], double_percent=bool(statement.parameters))
+            rendered = self._rendered[statement.name] = f"/* {statement.name} */\n{body}".encode()
+        return rendered
+
+    def fill(self, text: str, *, double_percent: bool = False) -> str:
+        """Replace the tokens of some SQL text."""
+
+        def replace(match: re.Match[str]) -> str:
+            value = self._tokens.get(match[1])
+            if value is None:
+                return match[0]
+            return value.replace("%", "%%") if double_percent else value
+
+        return _TOKEN.sub(replace, text)
+
+    def __repr__(self) -> str:
+        return f"SqlNames(schema={self.schema!r}, table_prefix={self.table_prefix!r})"
+
+
+def check_identifier(argument: str, value: str) -> str:
+    """Refuse what PostgreSQL would not take, or would silently cut, as an identifier."""
+    if not isinstance(value, str) or not value:
+        raise InvalidArgument(argument, value, "must be a non-empty string")
+    if "\x00" in value:
+        raise InvalidArgument(argument, value, "must not contain NUL")
+    try:
+        length = len(value.encode())
+    except UnicodeEncodeError:
+        raise InvalidArgument(argument, value, "must be valid Unicode") from None
+    if length > _MAX_IDENTIFIER:
+        raise InvalidArgument(argument, value, f"is {length} bytes long; PostgreSQL cuts names at {_MAX_IDENTIFIER}")
+    return value
+
+
+def check_prefix(argument: str, value: str) -> str:
+    """Refuse a prefix that is not plainly an unquoted identifier."""
+    if not isinstance(value, str) or not _PREFIX.fullmatch(value):
+        raise ConfigurationError(f"{argument}={shown(value)}: must match [a-z_][a-z0-9_]{{0,30}}")
+    return value

@@ -1,0 +1,290 @@
+# Generated from _async.py by tools/twins.py. Do not edit: edit that and generate again.
+"""Database: one way to a server, whatever the caller has.
+
+The only room that touches a cursor.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias, cast
+
+import psycopg
+from psycopg import Connection, pq
+from psycopg.rows import dict_row
+from psycopg_pool import ConnectionPool
+
+from promin_postgres._statement import SqlNames, Statement
+from promin_postgres._wait import RLock, sleep
+from promin_postgres.database._adapt import driver_connection
+from promin_postgres.database._conninfo import check_conninfo, conninfo_of
+from promin_postgres.database._loss import may_be_dead, retry_pause
+from promin_postgres.errors import ConfigurationError, InvalidArgument
+
+
+class Database:
+    """A psycopg pool, or a single connection, as every component takes it.
+
+    Args:
+        source: A pool or a connection; borrowed, never closed. A connection that is in a transaction keeps it: what
+            is written joins it. On an idle one each operation commits itself.
+        schema: Where the tables are; the default of every component made on this database.
+        table_prefix: How the names of the tables begin; likewise.
+        listen_dsn: A direct conninfo for LISTEN and session locks, for when `source` leads to a transaction pooler.
+
+    Raises:
+        ConfigurationError: The table prefix is malformed.
+        InvalidArgument: `source` is of another kind.
+    """
+
+    def __init__(
+        self,
+        source: ConnectionPool[Any] | Connection[Any],
+        *,
+        schema: str = "public",
+        table_prefix: str = "wf_",
+        listen_dsn: str | None = None,
+    ) -> None:
+        self._pool = source if isinstance(source, ConnectionPool) else None
+        self._connection = source if isinstance(source, Connection) else None
+        if self._pool is None and self._connection is None:
+            raise InvalidArgument(
+                "db", source, "must be a Database, a ConnectionPool, a Connection or a conninfo"
+            )
+        self.names = SqlNames(schema, table_prefix)
+        self._listen_dsn = None if listen_dsn is None else check_conninfo("listen_dsn", listen_dsn)
+        self._owned = False
+        self._lock = RLock()
+        self._pid = os.getpid()
+
+    @classmethod
+    def connect(
+        cls,
+        conninfo: str,
+        *,
+        schema: str = "public",
+        table_prefix: str = "wf_",
+        listen_dsn: str | None = None,
+        min_size: int = 1,
+        max_size: int = 10,
+        timeout: float = 30.0,
+        prepare_threshold: int | None = 5,
+    ) -> Database:
+        """A database with an autocommit pool of its own, opened at its first use and closed by `close`.
+
+        Args:
+            conninfo: A libpq connection string or URL.
+            min_size: Connections kept open.
+            max_size: Connections open at most.
+            timeout: Seconds to wait for a free connection.
+            prepare_threshold: After how many executions a statement is prepared; None behind an old pooler.
+        """
+        check_conninfo("conninfo", conninfo)
+        db = cls(
+            _make_pool(
+                conninfo,
+                min_size=min_size,
+                max_size=max_size,
+                timeout=timeout,
+                kwargs={"autocommit": True, "prepare_threshold": prepare_threshold},
+            ),
+            schema=schema,
+            table_prefix=table_prefix,
+            listen_dsn=listen_dsn,
+        )
+        db._owned = True
+        return db
+
+    @classmethod
+    def of(cls, db: DatabaseSource) -> Database:
+        """`db` itself, or a new database around what it is. A conninfo string gets a pool of its own."""
+        if isinstance(db, Database):
+            return db
+        return cls.connect(db) if isinstance(db, str) else cls(db)
+
+    @property
+    def conninfo(self) -> str:
+        """How to reach the server, password included."""
+        return conninfo_of(self._pool if self._pool is not None else cast(Connection[Any], self._connection))
+
+    @property
+    def listen_conninfo(self) -> str:
+        """How to reach the server directly, for LISTEN and session locks."""
+        return self._listen_dsn or self.conninfo
+
+    @property
+    def is_connection(self) -> bool:
+        """Whether this is a single borrowed connection, shared by everything that runs on it."""
+        return self._connection is not None
+
+    def __enter__(self) -> Database:
+        self._open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the pool, if it is our own. A new one is opened at the next use."""
+        if self._owned and self._pid == os.getpid():
+            old = cast(ConnectionPool[Any], self._pool)
+            self._pool = _pool_like(old)
+            old.close()
+
+    def executor(self, *, schema: str | None = None, table_prefix: str | None = None) -> Executor:
+        """Runs statements with these names, or with the names of this database."""
+        if schema is None and table_prefix is None:
+            return Executor(self, self.names)
+        names = SqlNames(
+            self.names.schema if schema is None else schema,
+            self.names.table_prefix if table_prefix is None else table_prefix,
+        )
+        return Executor(self, names)
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection[Any]]:
+        """Borrow a connection. Raise domain errors only after it was given back: an exception inside rolls back."""
+        if self._connection is not None:
+            self._check_process()
+            with self._lock:
+                yield self._connection
+        else:
+            pool = self._open()
+            with pool.connection() as connection:
+                yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection[Any]]:
+        """Borrow a connection with a transaction open on it; a savepoint where the caller has one open already."""
+        with self.connection() as connection, connection.transaction():
+            yield connection
+
+    def dedicated(self) -> Connection[Any]:
+        """A new autocommit connection outside the pool, for LISTEN and session locks. The caller closes it."""
+        return Connection.connect(self.listen_conninfo, autocommit=True)
+
+    def _open(self) -> ConnectionPool[Any]:
+        self._check_process()
+        pool = cast(ConnectionPool[Any], self._pool)
+        if self._owned and pool.closed:
+            pool.open()  # does nothing when another thread or task was faster
+        return pool
+
+    def _check_process(self) -> None:
+        """After a fork the child shares sockets with its parent: two processes would read each other's answers."""
+        if self._pid == os.getpid():
+            return
+        if not self._owned:
+            raise ConfigurationError(
+                "this database was opened before the process forked, and its connections belong to the parent: "
+                "make a new pool or connection in the child (in gunicorn: in post_fork)"
+            )
+        _PARENTS_POOLS.append(self._pool)
+        self._pool = _pool_like(cast(ConnectionPool[Any], self._pool))
+        self._lock = RLock()
+        self._pid = os.getpid()
+
+
+_PARENTS_POOLS: list[Any] = []
+"""Pools of the parent of this process: kept, because collecting one would say goodbye on the parent's sockets."""
+
+DatabaseSource: TypeAlias = Database | ConnectionPool[Any] | Connection[Any] | str
+"""What every component takes as `db`."""
+
+
+class Executor:
+    """Runs statements by name on a database: one round trip each, in autocommit.
+
+    Every method takes `connection=`: given one, the statement runs there, in the caller's transaction, and is neither
+    committed nor sent again. Without one, an idempotent statement is sent again for up to 30 seconds when the
+    connection breaks, and any statement is after a deadlock.
+    """
+
+    def __init__(self, db: Database, names: SqlNames) -> None:
+        self.db = db
+        self.names = names
+
+    def execute(
+        self, statement: Statement, params: Mapping[str, Any] | None = None, *, connection: Any = None
+    ) -> int:
+        """Run it; returns the number of rows touched."""
+        count, _ = self._run(statement, params, connection)
+        return count
+
+    def fetch_all(
+        self, statement: Statement, params: Mapping[str, Any] | None = None, *, connection: Any = None
+    ) -> list[dict[str, Any]]:
+        """Run it; returns its rows in the order it gives them."""
+        _, rows = self._run(statement, params, connection)
+        return rows
+
+    def fetch_one(
+        self, statement: Statement, params: Mapping[str, Any] | None = None, *, connection: Any = None
+    ) -> dict[str, Any] | None:
+        """Run it; returns its first row, or None."""
+        _, rows = self._run(statement, params, connection)
+        return rows[0] if rows else None
+
+    def _run(
+        self, statement: Statement, params: Mapping[str, Any] | None, connection: Any
+    ) -> tuple[int, list[dict[str, Any]]]:
+        given = params or {}
+        if given.keys() != statement.parameters:
+            raise TypeError(f"{statement.name} takes {sorted(statement.parameters)}, was given {sorted(given)}")
+        query = self.names.render(statement)
+        if connection is not None:
+            return _send(cast(Connection[Any], driver_connection(connection)), query, params)
+        started = time.monotonic()
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return self._send_once(query, params)
+            except psycopg.Error as error:
+                pause = retry_pause(
+                    error, idempotent=statement.idempotent, attempt=attempt, elapsed=time.monotonic() - started
+                )
+                if pause is None or self.db.is_connection:
+                    raise
+            sleep(pause)
+
+    def _send_once(self, query: bytes, params: Mapping[str, Any] | None) -> tuple[int, list[dict[str, Any]]]:
+        with self.db.connection() as connection:
+            idle = connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
+            if idle and self.db.is_connection and not connection.autocommit:
+                with connection.transaction():
+                    return _send(connection, query, params)
+            try:
+                return _send(connection, query, params)
+            except psycopg.Error as error:
+                # Raised inside the block it would cost this connection all its prepared statements.
+                if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+                    raise
+                failure = error
+        raise failure
+
+
+def _send(
+    connection: Connection[Any], query: bytes, params: Mapping[str, Any] | None
+) -> tuple[int, list[dict[str, Any]]]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(query, params or None)
+        return cursor.rowcount, cursor.fetchall() if cursor.description else []
+
+
+def _make_pool(conninfo: str, **options: Any) -> ConnectionPool[Any]:
+    return ConnectionPool(conninfo, open=False, check=_check_connection, **options)
+
+
+def _pool_like(old: ConnectionPool[Any]) -> ConnectionPool[Any]:
+    return _make_pool(
+        cast(str, old.conninfo), min_size=old.min_size, max_size=old.max_size, timeout=old.timeout, kwargs=old.kwargs
+    )
+
+
+def _check_connection(connection: Connection[Any]) -> None:
+    if may_be_dead(connection):
+        ConnectionPool.check_connection(connection)
