@@ -1,0 +1,69 @@
+"""AsyncSessionLocks: many advisory locks, one connection."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+
+from promin_postgres._wait import AsyncRLock
+from promin_postgres.database import AsyncDatabase
+from promin_postgres.locks._statements import KEEPALIVE, TRY_LOCK, UNLOCK
+
+
+class AsyncSessionLocks:
+    """Session advisory locks held on one dedicated connection, whatever their number.
+
+    They end with the connection: at once when this process dies. A session lock can be taken twice by its own session,
+    so the keys held here are remembered: `try_lock` refuses them.
+
+    Source: sql/locks/try_lock.sql. At most one session of the database holds a key.
+    """
+
+    def __init__(self, db: AsyncDatabase) -> None:
+        self._db = db
+        self._sql = db.executor()
+        self._connection: AsyncConnection[Any] | None = None
+        self._held: set[int] = set()
+        self._lock = AsyncRLock()
+
+    async def try_lock(self, key: int) -> bool:
+        """Take the lock; False when anybody holds it, this object included."""
+        async with self._lock:
+            connection = await self._connect()
+            if key in self._held:
+                return False
+            row = await self._sql.fetch_one(TRY_LOCK, {"key": key}, connection=connection)
+            if row is not None and row["locked"]:
+                self._held.add(key)
+                return True
+            return False
+
+    async def unlock(self, key: int) -> None:
+        """Give the lock back; does nothing when it is not held any more."""
+        async with self._lock:
+            if key in self._held:
+                self._held.discard(key)
+                with suppress(psycopg.OperationalError):  # a broken connection has given it back already
+                    await self._sql.fetch_one(UNLOCK, {"key": key}, connection=self._connection)
+
+    def holds(self, key: int) -> bool:
+        """Whether the lock is held, as far as can be told without asking the server."""
+        return key in self._held and self._connection is not None and not self._connection.closed
+
+    async def close(self) -> None:
+        """Close the connection, and give every lock back with it."""
+        async with self._lock:
+            self._held.clear()
+            if self._connection is not None:
+                await self._connection.close()
+                self._connection = None
+
+    async def _connect(self) -> AsyncConnection[Any]:
+        if self._connection is None or self._connection.closed:
+            self._held.clear()
+            self._connection = await self._db.dedicated()
+            await self._sql.fetch_one(KEEPALIVE, connection=self._connection)
+        return self._connection

@@ -1,0 +1,29 @@
+"""What is durable about workflows, and the leases under which it is written."""
+
+from promin_postgres.workflow.storage._async import AsyncPostgresWorkflowStorage
+from promin_postgres.workflow.storage._records import (
+    ErrorRecord,
+    Lease,
+    StepAttempt,
+    StepSpec,
+    StepState,
+    TaskState,
+    WorkflowRun,
+    WorkflowSignal,
+    WorkflowState,
+)
+from promin_postgres.workflow.storage._sync import PostgresWorkflowStorage
+
+__all__ = [
+    "AsyncPostgresWorkflowStorage",
+    "ErrorRecord",
+    "Lease",
+    "PostgresWorkflowStorage",
+    "StepAttempt",
+    "StepSpec",
+    "StepState",
+    "TaskState",
+    "WorkflowRun",
+    "WorkflowSignal",
+    "WorkflowState",
+]

@@ -1,0 +1,115 @@
+"""AsyncPostgresWorkflowStorage: everything that is durable about workflows."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from datetime import timedelta
+from typing import Self
+
+from promin_postgres._time import Seconds, check_seconds
+from promin_postgres.database import AsyncDatabase, AsyncDatabaseSource
+from promin_postgres.errors import InvalidArgument
+from promin_postgres.locks import AsyncSessionLocks
+from promin_postgres.lookups import async_seed_lookups, async_validate_lookups
+from promin_postgres.workflow.storage._async_leases import AsyncLeases
+from promin_postgres.workflow.storage._async_runs import AsyncRuns
+from promin_postgres.workflow.storage._async_steps import AsyncSteps
+from promin_postgres.workflow.storage._async_waits import AsyncWaits
+from promin_postgres.workflow.storage._values import check_text
+
+
+class AsyncPostgresWorkflowStorage(AsyncRuns, AsyncSteps, AsyncWaits, AsyncLeases):
+    """Workflows, their runs, steps, attempts, signals and leases, in one schema under one table prefix.
+
+    Made by `create`. Safe to share between threads and tasks. Every writing method takes `connection=`, to write in the
+    caller's own transaction, and those that a driver calls take `lease=`: the write is refused with LeaseLost when
+    somebody else has taken that lease since.
+    """
+
+    def __init__(
+        self,
+        db: AsyncDatabase,
+        *,
+        owns_db: bool,
+        table_prefix: str | None,
+        schema: str | None,
+        instance_id: str,
+        use_advisory_locks: bool,
+        lock_duration: float,
+    ) -> None:
+        self.db = db
+        self.instance_id = instance_id
+        self._owns_db = owns_db
+        self._sql = db.executor(schema=schema, table_prefix=table_prefix)
+        self._locks = AsyncSessionLocks(db) if use_advisory_locks else None
+        self._lock_duration = timedelta(seconds=lock_duration)
+        self._keeper = None if use_advisory_locks else self._make_keeper()
+
+    @classmethod
+    async def create(
+        cls,
+        db: AsyncDatabaseSource,
+        *,
+        table_prefix: str | None = None,
+        schema: str | None = None,
+        instance_id: str | None = None,
+        use_advisory_locks: bool = True,
+        lock_duration: Seconds = 30.0,
+        auto_seed_lookups: bool = True,
+    ) -> Self:
+        """A storage on a migrated database.
+
+        Args:
+            db: A database, pool, connection or conninfo. A conninfo gets a pool of its own, which `close` closes.
+            table_prefix: By default that of `db`, which is "wf_" unless said otherwise.
+            schema: By default that of `db`, which is "public" unless said otherwise.
+            instance_id: Names this process in leases and attempts. By default random: a host that comes back under its
+                old name must not be taken for the one that died.
+            use_advisory_locks: Leases are session advisory locks on one dedicated connection. False where no session
+                can be held, as behind a transaction pooler without `listen_dsn`: leases are rows with an end then.
+            lock_duration: How long such a row lasts without a renewal, in seconds or as a timedelta; at least 1.
+            auto_seed_lookups: Write missing lookup rows; False: check that they are there.
+
+        Raises:
+            ConfigurationError: A malformed prefix or connection string.
+            LookupMismatch: The lookup tables are not those of the code.
+            psycopg.errors.UndefinedTable: The database is not migrated.
+        """
+        seconds = check_seconds("lock_duration", lock_duration)
+        if seconds < 1:
+            raise InvalidArgument("lock_duration", lock_duration, "must be at least 1 second")
+        database = AsyncDatabase.of(db)
+        storage = cls(
+            database,
+            owns_db=isinstance(db, str),
+            table_prefix=table_prefix,
+            schema=schema,
+            instance_id=check_text(
+                "instance_id", instance_id or f"{socket.gethostname()}-{secrets.token_hex(6)}", limit=255
+            ),
+            use_advisory_locks=use_advisory_locks,
+            lock_duration=seconds,
+        )
+        prepare = async_seed_lookups if auto_seed_lookups else async_validate_lookups
+        try:
+            await prepare(database, schema=storage._sql.names.schema, table_prefix=storage._sql.names.table_prefix)
+        except BaseException:
+            await storage.close()
+            raise
+        return storage
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Give every lease back and close what this storage opened itself."""
+        if self._keeper is not None:
+            self._keeper.close()
+        if self._locks is not None:
+            await self._locks.close()
+        if self._owns_db:
+            await self.db.close()

@@ -1,0 +1,36 @@
+"""What the parts of the storage share: names, a database, and why a write was refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from promin_postgres.database import AsyncExecutor
+from promin_postgres.errors import AlreadyExists, InvalidArgument, LeaseLost, NotFound, WorkflowCancelled, shown
+from promin_postgres.lookups import WorkflowStatus
+from promin_postgres.workflow.storage._records import Lease
+from promin_postgres.workflow.storage._statements import STANDING
+
+
+class AsyncStorageBase:
+    """The state of AsyncPostgresWorkflowStorage."""
+
+    _sql: AsyncExecutor
+    instance_id: str
+
+    async def _refuse(self, workflow_id: str, lease: Lease | None, connection: Any, *, taken: str) -> Exception:
+        """The error for a write that found nothing to do; `taken` names what stands in its way if nothing else does."""
+        row = await self._sql.fetch_one(STANDING, {"workflow_id": workflow_id}, connection=connection)
+        if row is None:
+            return NotFound("workflow", workflow_id)
+        if lease is not None and row["token"] != lease.token:
+            return LeaseLost(f"workflow {shown(workflow_id)}")
+        status = WorkflowStatus(row["status"])
+        if status is WorkflowStatus.CANCELLED:
+            return WorkflowCancelled(workflow_id=workflow_id)
+        if status.is_final:
+            return InvalidArgument("workflow_id", workflow_id, f"the run has ended: {status.name.lower()}")
+        return AlreadyExists(taken, workflow_id)
+
+
+def token_of(lease: Lease | None) -> str | None:
+    return None if lease is None else lease.token

@@ -1,0 +1,125 @@
+# Generated from _async_leases.py by tools/twins.py. Do not edit: edit that and generate again.
+"""Leases: who may drive a workflow."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from uuid import uuid4
+
+from promin_postgres.database import Database
+from promin_postgres.errors import LeaseLost, NotFound, shown
+from promin_postgres.locks import SessionLocks, LeaseKeeper, advisory_key
+from promin_postgres.workflow.storage import _statements as sql
+from promin_postgres.workflow.storage._sync_base import StorageBase
+from promin_postgres.workflow.storage._records import Lease
+from promin_postgres.workflow.storage._renewal import LeaseRenewal
+from promin_postgres.workflow.storage._values import check_text
+
+
+class Leases(StorageBase):
+    """The part of the storage that is about leases.
+
+    With advisory locks a lease ends with the process that holds it, or with its connection. With rows it ends when it
+    has not been renewed for `lock_duration`; a thread renews all of them. Either way the token decides: once
+    somebody else has taken the lease, no write under the old one succeeds.
+    """
+
+    db: Database
+    _locks: SessionLocks | None
+    _lock_duration: timedelta
+    _keeper: LeaseKeeper | None
+
+    def try_lock(self, workflow_id: str) -> Lease | None:
+        """Take the lease on a workflow; None when somebody holds it, be it in this process.
+
+        Raises:
+            NotFound
+
+        Source: sql/workflow/take_lease.sql, sql/locks/try_lock.sql. At most one holder.
+        """
+        check_text("workflow_id", workflow_id)
+        key = self._key(workflow_id)
+        if self._locks is not None and not self._locks.try_lock(key):
+            return None
+        lease = None
+        try:
+            lease = self._take(workflow_id, key)
+        finally:
+            if lease is None and self._locks is not None:
+                self._locks.unlock(key)
+        return lease
+
+    def _take(self, workflow_id: str, key: int) -> Lease | None:
+        asked = time.monotonic()
+        token = str(uuid4())
+        params = {
+            "workflow_id": workflow_id,
+            "token": token,
+            "holder": self.instance_id,
+            "key": key,
+            "duration": None if self._locks is not None else self._lock_duration,
+        }
+        row = self._sql.fetch_one(sql.TAKE_LEASE, params)
+        if row is None or not row["found"]:
+            raise NotFound("workflow", workflow_id)
+        if not row["taken"]:
+            return None
+        if self._keeper is not None:
+            self._keeper.add(token, workflow_id, renewed=asked)
+        return Lease(workflow_id=workflow_id, token=token, expires_at=row["expires_at"])
+
+    def release_lock(self, lease: Lease) -> None:
+        """Give a lease back; does nothing when it is lost already. Source: sql/workflow/release_lease.sql."""
+        if self._keeper is not None:
+            self._keeper.discard(lease.token)
+        try:
+            self._sql.execute(sql.RELEASE_LEASE, {"workflow_id": lease.workflow_id, "token": lease.token})
+        finally:
+            if self._locks is not None:
+                self._locks.unlock(self._key(lease.workflow_id))
+
+    def heartbeat(self, lease: Lease) -> Lease:
+        """Renew a lease now. Those of this storage are renewed by a thread anyway; this one asks the server.
+
+        Returns:
+            The lease with its new end.
+
+        Raises:
+            LeaseLost
+
+        Source: sql/workflow/extend_lease.sql.
+        """
+        asked = time.monotonic()
+        params = {
+            "workflow_ids": [lease.workflow_id],
+            "tokens": [lease.token],
+            "duration": None if self._locks is not None else self._lock_duration,
+        }
+        row = self._sql.fetch_one(sql.EXTEND_LEASE, params)
+        if row is None or not self.holds(lease):
+            raise LeaseLost(f"workflow {shown(lease.workflow_id)}")
+        if self._keeper is not None:
+            self._keeper.add(lease.token, lease.workflow_id, renewed=asked)
+        return Lease(workflow_id=lease.workflow_id, token=lease.token, expires_at=row["expires_at"])
+
+    def holds(self, lease: Lease) -> bool:
+        """Whether the lease is held, as far as this process knows without asking the server."""
+        if self._locks is not None:
+            return self._locks.holds(self._key(lease.workflow_id))
+        return self._keeper is not None and self._keeper.holds(lease.token)
+
+    def _make_keeper(self) -> LeaseKeeper:
+        names, seconds = self._sql.names, self._lock_duration.total_seconds()
+        renewal = LeaseRenewal(self.db.conninfo, names, self._lock_duration)
+        return LeaseKeeper(
+            renewal,
+            interval=seconds / 3,
+            duration=seconds,
+            name=f"promin-leases-{self.instance_id}",
+            on_close=renewal.close,
+        )
+
+    def _key(self, workflow_id: str) -> int:
+        names = self._sql.names
+        return advisory_key("workflow", names.schema, names.table_prefix, workflow_id)

@@ -1,0 +1,307 @@
+# Generated from _async_runs.py by tools/twins.py. Do not edit: edit that and generate again.
+"""Runs: created, listed, begun, ended, cancelled, begun afresh, purged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from promin_postgres._time import Seconds, check_seconds
+from promin_postgres.errors import AlreadyExists, InvalidArgument, NotFound
+from promin_postgres.lookups import WorkflowStatus
+from promin_postgres.workflow.storage import _statements as sql
+from promin_postgres.workflow.storage._sync_base import StorageBase, token_of
+from promin_postgres.workflow.storage._records import ErrorRecord, Lease, StepSpec, WorkflowRun, WorkflowState
+from promin_postgres.workflow.storage._values import (
+    MAX_NAME,
+    check_count,
+    check_optional_text,
+    check_text,
+    encode_error,
+    encode_optional,
+    encode_steps,
+    step_state,
+    workflow_run,
+    workflow_state,
+)
+
+UNCHANGED: Any = object()
+
+
+class Runs(StorageBase):
+    """The part of the storage that is about whole runs."""
+
+    def create_workflow(
+        self,
+        workflow_id: str,
+        *,
+        workflow_name: str,
+        steps: Sequence[StepSpec] = (),
+        workflow_type: str | None = None,
+        namespace: str | None = None,
+        version: str | None = None,
+        parent_workflow_id: str | None = None,
+        input: Any = None,  # noqa: A002 - the field's own word
+        metadata: Mapping[str, Any] | None = None,
+        connection: Any = None,
+    ) -> None:
+        """Record a workflow, pending, with the steps of its first run.
+
+        Args:
+            workflow_id: Of any length; unique within the table prefix.
+            steps: In the order of the definition. Steps may also come later, as they are saved.
+            parent_workflow_id: The workflow that this one is cancelled with.
+            input: Anything that JSON can carry.
+            connection: Write in this connection's transaction.
+
+        Raises:
+            AlreadyExists: The id is taken.
+            NotFound: There is no such parent.
+            CodecError: The input or the metadata does not encode.
+
+        Source: sql/workflow/create_workflow.sql. Of concurrent creators of one id exactly one succeeds.
+        """
+        params = {
+            "workflow_id": check_text("workflow_id", workflow_id),
+            "workflow_name": check_text("workflow_name", workflow_name, limit=MAX_NAME),
+            "workflow_type": check_optional_text("workflow_type", workflow_type),
+            "namespace": check_optional_text("namespace", namespace),
+            "version": check_optional_text("version", version),
+            "parent_workflow_id": parent_workflow_id,
+            "input": encode_optional(input, "input"),
+            "metadata": encode_optional(metadata, "metadata"),
+            "steps": encode_steps(steps),
+        }
+        row = self._sql.fetch_one(sql.CREATE_WORKFLOW, params, connection=connection)
+        if row is None or not row["parent_found"]:
+            raise NotFound("parent workflow", parent_workflow_id)
+        if not row["created"]:
+            raise AlreadyExists("workflow", workflow_id)
+
+    def load_workflow(self, workflow_id: str, *, connection: Any = None) -> WorkflowState | None:
+        """The workflow with all steps of its current run; None when there is none.
+
+        Source: sql/workflow/load_workflow.sql, load_steps.sql: two indexed statements.
+        """
+        row = self._sql.fetch_one(
+            sql.LOAD_WORKFLOW, {"workflow_id": check_text("workflow_id", workflow_id)}, connection=connection
+        )
+        if row is None:
+            return None
+        steps = self._sql.fetch_all(
+            sql.LOAD_STEPS, {"workflow": row["id"], "run": row["run"]}, connection=connection
+        )
+        return workflow_state(row, {step["step_name"]: step_state(step) for step in steps})
+
+    def list_workflows(
+        self,
+        *,
+        status: WorkflowStatus | None = None,
+        name: str | None = None,
+        type: str | None = None,  # noqa: A002 - the field's own word
+        parent_id: str | None = None,
+        namespace: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[WorkflowState]:
+        """Workflows that match every filter given, newest first, with empty `steps`.
+
+        Source: sql/workflow/list_workflows.sql.
+        """
+        params = {
+            "status": None if status is None else int(_check_status("status", status)),
+            "name": name,
+            "type": type,
+            "parent_id": parent_id,
+            "namespace": namespace,
+            "limit": check_count("limit", limit, at_least=1),
+            "offset": check_count("offset", offset, at_least=0),
+        }
+        return [workflow_state(row, {}) for row in self._sql.fetch_all(sql.LIST_WORKFLOWS, params)]
+
+    def begin_run(self, workflow_id: str, *, lease: Lease | None = None, connection: Any = None) -> None:
+        """Mark the run as running; a failed or suspended one goes on.
+
+        Raises:
+            NotFound, LeaseLost, WorkflowCancelled
+            InvalidArgument: The run is completed.
+
+        Source: sql/workflow/begin_run.sql.
+        """
+        params = {"workflow_id": check_text("workflow_id", workflow_id), "token": token_of(lease)}
+        if self._sql.fetch_one(sql.BEGIN_RUN, params, connection=connection) is None:
+            raise self._refuse(workflow_id, lease, connection, taken="run of workflow")
+
+    def complete_workflow(
+        self, workflow_id: str, result: Any = None, *, lease: Lease | None = None, connection: Any = None
+    ) -> None:
+        """Record the result of the run. Doing it again with the same result changes nothing.
+
+        Raises:
+            NotFound, LeaseLost, CodecError, WorkflowCancelled
+            InvalidArgument: The run has ended otherwise.
+
+        Source: sql/workflow/end_run.sql. A run ends once.
+        """
+        encoded = encode_optional(result, "result of the workflow")
+        self._end(workflow_id, WorkflowStatus.COMPLETED, encoded, None, lease, connection)
+
+    def fail_workflow(
+        self,
+        workflow_id: str,
+        error: BaseException | ErrorRecord,
+        *,
+        lease: Lease | None = None,
+        connection: Any = None,
+    ) -> None:
+        """Record why the run failed; the error is made storable whatever it holds. Raises as `complete_workflow`."""
+        self._end(workflow_id, WorkflowStatus.FAILED, None, encode_error(error), lease, connection)
+
+    def _end(
+        self,
+        workflow_id: str,
+        status: WorkflowStatus,
+        result: str | None,
+        error: str | None,
+        lease: Lease | None,
+        connection: Any,
+    ) -> None:
+        params = {
+            "workflow_id": check_text("workflow_id", workflow_id),
+            "status": int(status),
+            "result": result,
+            "error": error,
+            "token": token_of(lease),
+        }
+        if self._sql.fetch_one(sql.END_RUN, params, connection=connection) is None:
+            raise self._refuse(workflow_id, lease, connection, taken="end of workflow")
+
+    def cancel_workflow(self, workflow_id: str, *, cascade: bool = False, connection: Any = None) -> int:
+        """Cancel a run that has not ended; its driver learns of it at its next checkpoint.
+
+        Args:
+            cascade: Cancel every unfinished descendant too.
+
+        Returns:
+            How many workflows were cancelled by this call; 0 when it was cancelled already.
+
+        Raises:
+            NotFound
+            InvalidArgument: The run is completed or failed.
+
+        Source: sql/workflow/cancel_workflow.sql.
+        """
+        params = {"workflow_id": check_text("workflow_id", workflow_id), "cascade": bool(cascade)}
+        row = self._sql.fetch_one(sql.CANCEL_WORKFLOW, params, connection=connection)
+        if row is None or row["root_status"] is None:
+            raise NotFound("workflow", workflow_id)
+        before = WorkflowStatus(row["root_status"])
+        if before in (WorkflowStatus.COMPLETED, WorkflowStatus.FAILED):
+            raise InvalidArgument("workflow_id", workflow_id, f"cannot be cancelled: {before.name.lower()} already")
+        return int(row["cancelled"])
+
+    def replace_steps(
+        self, workflow_id: str, steps: Sequence[StepSpec], *, version: str | None, lease: Lease | None = None
+    ) -> None:
+        """Go on with another version of the definition: completed steps stay, the others become `steps`.
+
+        Raises as `begin_run`. Source: sql/workflow/replace_steps.sql.
+        """
+        params = {
+            "workflow_id": check_text("workflow_id", workflow_id),
+            "steps": encode_steps(steps),
+            "version": check_optional_text("version", version),
+            "token": token_of(lease),
+        }
+        if self._sql.fetch_one(sql.REPLACE_STEPS, params) is None:
+            raise self._refuse(workflow_id, lease, None, taken="definition of workflow")
+
+    def start_fresh_run(
+        self,
+        workflow_id: str,
+        *,
+        steps: Sequence[StepSpec] | None = None,
+        version: str | None = UNCHANGED,
+        input: Any = UNCHANGED,  # noqa: A002 - the field's own word
+        lease: Lease | None = None,
+        connection: Any = None,
+    ) -> int:
+        """Move an ended run to the history and begin another, pending, under the same id.
+
+        Args:
+            steps: The steps of the new run; by default those that the last one declared.
+            version, input: By default those of the last run.
+
+        Returns:
+            The number of the new run.
+
+        Raises:
+            NotFound, LeaseLost, CodecError
+            AlreadyExists: The current run has not ended.
+
+        Source: sql/workflow/start_fresh_run.sql. Of concurrent callers one begins the run.
+        """
+        params = {
+            "workflow_id": check_text("workflow_id", workflow_id),
+            "steps": None if steps is None else encode_steps(steps),
+            "keep_version": version is UNCHANGED,
+            "version": None if version is UNCHANGED else check_optional_text("version", version),
+            "keep_input": input is UNCHANGED,
+            "input": None if input is UNCHANGED else encode_optional(input, "input"),
+            "token": token_of(lease),
+        }
+        row = self._sql.fetch_one(sql.START_FRESH_RUN, params, connection=connection)
+        if row is None:
+            raise self._refuse(workflow_id, lease, connection, taken="unfinished run of workflow")
+        return int(row["run"])
+
+    def load_run_history(self, workflow_id: str, *, limit: int = 100, offset: int = 0) -> list[WorkflowRun]:
+        """The ended runs, newest first; the current one is among them when it has ended.
+
+        Source: sql/workflow/load_run_history.sql.
+        """
+        params = {
+            "workflow_id": check_text("workflow_id", workflow_id),
+            "limit": check_count("limit", limit, at_least=1),
+            "offset": check_count("offset", offset, at_least=0),
+        }
+        return [workflow_run(row) for row in self._sql.fetch_all(sql.LOAD_RUN_HISTORY, params)]
+
+    def purge_completed(
+        self,
+        *,
+        older_than: Seconds,
+        statuses: Sequence[WorkflowStatus] = (WorkflowStatus.COMPLETED,),
+        batch: int = 1_000,
+    ) -> int:
+        """Delete workflows that ended long enough ago, with their steps, attempts, signals and earlier runs.
+
+        Args:
+            older_than: Seconds or timedelta since the end of the current run.
+            statuses: Which ends to delete; completed, failed or cancelled.
+            batch: Workflows per transaction.
+
+        Returns:
+            How many workflows were deleted.
+
+        Source: sql/workflow/purge_completed.sql. Several may purge at once.
+        """
+        for status in statuses:
+            if not _check_status("statuses", status).is_final:
+                raise InvalidArgument("statuses", status, "only runs that have ended can be purged")
+        params = {
+            "older_than": timedelta(seconds=check_seconds("older_than", older_than)),
+            "statuses": [int(status) for status in statuses],
+            "batch": check_count("batch", batch, at_least=1),
+        }
+        purged = 0
+        while count := self._sql.execute(sql.PURGE_COMPLETED, params):
+            purged += count
+        return purged
+
+
+def _check_status(argument: str, value: Any) -> WorkflowStatus:
+    if not isinstance(value, WorkflowStatus):
+        raise InvalidArgument(argument, value, "must be a WorkflowStatus")
+    return value

@@ -1,0 +1,175 @@
+"""Arguments checked and encoded, rows decoded. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from promin_postgres._time import Seconds, check_seconds
+from promin_postgres.codec import JSON
+from promin_postgres.errors import InvalidArgument
+from promin_postgres.lookups import AttemptType, StepStatus, StepType, WorkflowStatus
+from promin_postgres.workflow.storage._records import (
+    ErrorRecord,
+    StepAttempt,
+    StepSpec,
+    StepState,
+    TaskState,
+    WorkflowRun,
+    WorkflowSignal,
+    WorkflowState,
+)
+
+MAX_NAME = 255
+
+
+def check_text(argument: str, value: Any, *, limit: int | None = None) -> str:
+    """A non-empty text that PostgreSQL can hold."""
+    if not isinstance(value, str) or not value:
+        raise InvalidArgument(argument, value, "must be a non-empty string")
+    if "\x00" in value:
+        raise InvalidArgument(argument, value, "must not contain NUL")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(argument, value, "must not contain lone surrogates") from None
+    if limit is not None and len(value) > limit:
+        raise InvalidArgument(argument, value, f"must be at most {limit} characters long")
+    return value
+
+
+def check_optional_text(argument: str, value: Any) -> str | None:
+    return None if value is None else check_text(argument, value, limit=MAX_NAME)
+
+
+def check_count(argument: str, value: Any, *, at_least: int) -> int:
+    """A whole number that fits where PostgreSQL expects one."""
+    if isinstance(value, bool) or not isinstance(value, int) or not at_least <= value < 2**31:
+        raise InvalidArgument(argument, value, f"must be a whole number of at least {at_least}")
+    return value
+
+
+def optional_duration(argument: str, value: Seconds | None) -> timedelta | None:
+    return None if value is None else timedelta(seconds=check_seconds(argument, value))
+
+
+def encode_optional(value: Any, subject: str) -> str | None:
+    """None is stored as SQL NULL, which it comes back from."""
+    return None if value is None else JSON.encode(value, subject=subject)
+
+
+def decode_optional(text: str | None, subject: str) -> Any:
+    return None if text is None else JSON.decode(text, subject=subject)
+
+
+def encode_error(error: BaseException | ErrorRecord) -> str:
+    record = ErrorRecord.of(error)
+    return json.dumps(
+        {"type": record.error_type, "message": record.message, "traceback": record.traceback}, ensure_ascii=False
+    )
+
+
+def decode_error(text: str | None) -> ErrorRecord | None:
+    return None if text is None else _error(json.loads(text))
+
+
+def _error(stored: dict[str, Any] | None) -> ErrorRecord | None:
+    if stored is None:
+        return None
+    return ErrorRecord(error_type=stored["type"], message=stored["message"], traceback=stored.get("traceback"))
+
+
+def encode_steps(steps: Sequence[StepSpec]) -> str:
+    """Steps as create_workflow.sql and its like take them."""
+    names = {step.step_name for step in steps}
+    dependents: dict[str, list[str]] = {name: [] for name in names}
+    if len(names) != len(steps):
+        raise InvalidArgument("steps", [step.step_name for step in steps], "must have different names")
+    for step in steps:
+        check_text("step_name", step.step_name, limit=MAX_NAME)
+        for dependency in step.depends_on:
+            if dependency not in names:
+                raise InvalidArgument(
+                    "depends_on", dependency, f"step {step.step_name!r} depends on no step of the run"
+                )
+            dependents[dependency].append(step.step_name)
+    return JSON.encode(
+        [
+            {
+                "step_name": step.step_name,
+                "position": position,
+                "step_type": int(step.step_type),
+                "depends_on": list(step.depends_on),
+                "dependents": dependents[step.step_name],
+                "metadata": None if step.metadata is None else dict(step.metadata),
+            }
+            for position, step in enumerate(steps)
+        ],
+        subject="steps",
+    )
+
+
+def workflow_state(row: dict[str, Any], steps: dict[str, StepState]) -> WorkflowState:
+    row = {key: value for key, value in row.items() if key != "id"}
+    return WorkflowState(**_decoded(row, "workflow"), steps=steps)
+
+
+def workflow_run(row: dict[str, Any]) -> WorkflowRun:
+    return WorkflowRun(**_decoded(row, "run"))
+
+
+def _decoded(row: dict[str, Any], subject: str) -> dict[str, Any]:
+    return row | {
+        "status": WorkflowStatus(row["status"]),
+        "input": decode_optional(row["input"], f"input of the {subject}"),
+        "result": decode_optional(row["result"], f"result of the {subject}"),
+        "error": decode_error(row["error"]),
+        "metadata": decode_optional(row["metadata"], f"metadata of the {subject}"),
+    }
+
+
+def step_state(row: dict[str, Any]) -> StepState:
+    name = row["step_name"]
+    return StepState(
+        **row
+        | {
+            "status": StepStatus(row["status"]),
+            "step_type": StepType(row["step_type"]),
+            "depends_on": tuple(row["depends_on"]),
+            "result": decode_optional(row["result"], f"step {name!r}"),
+            "error": decode_error(row["error"]),
+            "metadata": decode_optional(row["metadata"], f"metadata of step {name!r}"),
+            "tasks": () if row["tasks"] is None else tuple(map(_task_state, json.loads(row["tasks"]))),
+        }
+    )
+
+
+def _task_state(stored: list[Any]) -> TaskState:
+    index, status, result, error, attempt, started_at, completed_at, seconds = stored
+    return TaskState(
+        task_index=index,
+        status=StepStatus(status),
+        result=result,
+        error=_error(error),
+        attempt=attempt,
+        started_at=None if started_at is None else datetime.fromisoformat(started_at),
+        completed_at=None if completed_at is None else datetime.fromisoformat(completed_at),
+        duration=None if seconds is None else timedelta(seconds=seconds),
+    )
+
+
+def step_attempt(row: dict[str, Any]) -> StepAttempt:
+    return StepAttempt(
+        **row
+        | {
+            "attempt_type": AttemptType(row["attempt_type"]),
+            "status": StepStatus(row["status"]),
+            "error": decode_error(row["error"]),
+        }
+    )
+
+
+def workflow_signal(row: dict[str, Any]) -> WorkflowSignal:
+    return WorkflowSignal(**row | {"payload": decode_optional(row["payload"], f"signal {row['signal_name']!r}")})

@@ -1,0 +1,44 @@
+-- Let a run wait at a step, until a moment or for a signal, unless that signal is there already.
+--
+-- The workflow row is locked before the signal row, as by a delivery, so that the two cannot deadlock. A moment computed
+-- at an earlier suspension of the same step stands.
+WITH locked AS MATERIALIZED (
+    SELECT w.id, w.run
+    FROM {prefix}workflows w
+    WHERE w.workflow_id = %(workflow_id)s::text
+      AND w.status NOT IN (4 /* COMPLETED */, 5 /* FAILED */, 6 /* CANCELLED */)
+      AND (%(token)s::uuid IS NULL OR EXISTS (
+          SELECT 1 FROM {prefix}workflow_leases l WHERE l.workflow = w.id AND l.token = %(token)s::uuid FOR SHARE
+      ))
+    FOR UPDATE OF w
+), met AS (
+    INSERT INTO {prefix}workflow_signals AS s (workflow, run, signal_name, waiting_step)
+    SELECT locked.id, locked.run, %(signal)s::text, %(step_name)s::text
+    FROM locked
+    WHERE %(signal)s::text IS NOT NULL
+    ON CONFLICT (workflow, run, signal_name) DO UPDATE
+    SET waiting_step = CASE WHEN cardinality(s.payloads) > s.consumed THEN NULL ELSE EXCLUDED.waiting_step END
+    RETURNING s.waiting_step
+), waits AS MATERIALIZED (
+    SELECT locked.id, locked.run
+    FROM locked
+    WHERE NOT EXISTS (SELECT FROM met WHERE met.waiting_step IS NULL)
+), step AS (
+    INSERT INTO {prefix}workflow_steps AS s
+        (workflow, run, step_name, step_type, status, wake_at, signal_name, signal_timeout_at)
+    SELECT waits.id, waits.run, %(step_name)s::text, %(step_type)s::smallint, 3 /* WAITING */,
+           COALESCE(%(until)s::timestamptz, clock_timestamp() + %(pause)s::interval), %(signal)s::text,
+           clock_timestamp() + %(timeout)s::interval
+    FROM waits
+    ON CONFLICT (workflow, run, step_name) DO UPDATE
+    SET status = EXCLUDED.status, step_type = EXCLUDED.step_type, wake_at = COALESCE(s.wake_at, EXCLUDED.wake_at),
+        signal_name = EXCLUDED.signal_name,
+        signal_timeout_at = COALESCE(s.signal_timeout_at, EXCLUDED.signal_timeout_at)
+), suspended AS (
+    UPDATE {prefix}workflows w
+    SET status = 3 /* SUSPENDED */, updated_at = clock_timestamp()
+    FROM waits
+    WHERE w.id = waits.id
+)
+SELECT EXISTS (SELECT FROM waits) AS suspended
+FROM locked
