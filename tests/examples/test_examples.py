@@ -1,0 +1,45 @@
+"""Each example runs as a program, and prints what it is there to show."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+PRINTED = {
+    "crash_and_resume.py": """\
+a process, whose power fails:
+  reserving a teapot
+  charging 2400 cents for R-1
+  the power fails
+a process, whose power holds:
+  shipping
+  shipped, paid by P-1
+""",
+    "retry_and_go_on.py": """\
+fetching the rate, attempt 1
+fetching the rate, attempt 2
+fetching the rate, attempt 3
+step 'transfer' of workflow 'payment-1' failed in attempt 1: RuntimeError: the bank is closed
+transferred 125.00
+""",
+    "side_by_side.py": "Kyiv: 21 degrees, wind from the north\n",
+}
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_an_example_runs_and_prints_what_it_promises(name: str, promin_dsn: str) -> None:
+    process = subprocess.run(
+        [sys.executable, "-W", "error", EXAMPLES / name],
+        env=os.environ | {"PROMIN_POSTGRES_DSN": promin_dsn},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout == PRINTED[name]
