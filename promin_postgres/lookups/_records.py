@@ -54,8 +54,12 @@ def _define(name: str, entries: Mapping[str, int] | type[IntEnum]) -> Lookup:
         raise InvalidArgument("entries", entries, "must not be empty")
     numbers: dict[int, str] = {}
     for label, number in entries.items():
-        if not isinstance(label, str) or not label or "\x00" in label:
-            raise InvalidArgument("entries", label, "a name must be a non-empty string without NUL")
+        if (
+            not isinstance(label, str)
+            or not label
+            or any(char == "\x00" or "\ud800" <= char <= "\udfff" for char in label)
+        ):
+            raise InvalidArgument("entries", label, "a name must be a non-empty string that PostgreSQL can store")
         if isinstance(number, bool) or not isinstance(number, int) or number not in _SMALLINT:
             raise InvalidArgument("entries", number, f"the number of {label!r} must fit a smallint")
         twin = numbers.setdefault(int(number), label)

@@ -165,22 +165,22 @@ class AsyncMigrator:
             if plan.pending and not plan.problems:
                 applied = await self._apply(plan.pending[0], connection)
         plan.check()
+        if applied is not None:
+            label = plan.pending[0].label
+            self._logger.info("applied migration %s in %s (%s)", label, applied.duration, self._table.label)
         return applied
 
     async def _apply(self, migration: Migration, connection: AsyncConnection[Any]) -> AppliedMigration:
         try:
             if migration.transactional:
-                applied = await self._run(migration, connection)
-            else:
-                # `connection` holds the lock meanwhile, in a transaction without a snapshot.
-                async with await self._db.dedicated() as outside:
-                    await self._executor.execute(statements.START, _identity(migration), connection=outside)
-                    applied = await self._run(migration, outside)
+                return await self._run(migration, connection)
+            await self._executor.execute(statements.IDLE, connection=connection)
+            async with await self._db.dedicated() as outside:
+                await self._executor.execute(statements.START, _identity(migration), connection=outside)
+                return await self._run(migration, outside)
         except psycopg.Error as error:
             error.add_note(failure_note(migration, error))
             raise
-        self._logger.info("applied migration %s in %s (%s)", migration.label, applied.duration, self._table.label)
-        return applied
 
     async def _run(self, migration: Migration, connection: AsyncConnection[Any]) -> AppliedMigration:
         started = time.monotonic()

@@ -166,22 +166,22 @@ class Migrator:
             if plan.pending and not plan.problems:
                 applied = self._apply(plan.pending[0], connection)
         plan.check()
+        if applied is not None:
+            label = plan.pending[0].label
+            self._logger.info("applied migration %s in %s (%s)", label, applied.duration, self._table.label)
         return applied
 
     def _apply(self, migration: Migration, connection: Connection[Any]) -> AppliedMigration:
         try:
             if migration.transactional:
-                applied = self._run(migration, connection)
-            else:
-                # `connection` holds the lock meanwhile, in a transaction without a snapshot.
-                with self._db.dedicated() as outside:
-                    self._executor.execute(statements.START, _identity(migration), connection=outside)
-                    applied = self._run(migration, outside)
+                return self._run(migration, connection)
+            self._executor.execute(statements.IDLE, connection=connection)
+            with self._db.dedicated() as outside:
+                self._executor.execute(statements.START, _identity(migration), connection=outside)
+                return self._run(migration, outside)
         except psycopg.Error as error:
             error.add_note(failure_note(migration, error))
             raise
-        self._logger.info("applied migration %s in %s (%s)", migration.label, applied.duration, self._table.label)
-        return applied
 
     def _run(self, migration: Migration, connection: Connection[Any]) -> AppliedMigration:
         started = time.monotonic()

@@ -6,7 +6,6 @@ FROM (
     VALUES
         ('lock_timeout', '5s'),
         ('statement_timeout', '0'),
-        ('idle_in_transaction_session_timeout', '0'),
         ('transaction_timeout', '0')
 ) AS wanted (name, value)
 JOIN pg_catalog.pg_settings AS known ON known.name = wanted.name

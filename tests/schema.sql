@@ -1,0 +1,147 @@
+-- What the migrations make. Written by tests/_schema.py, compared by tests/statements/test_schema.py.
+CREATE TABLE wf_attempt_type (
+    id smallint NOT NULL,
+    name text NOT NULL,
+    CONSTRAINT wf_attempt_type_name_key UNIQUE (name),
+    CONSTRAINT wf_attempt_type_pkey PRIMARY KEY (id)
+);
+CREATE TABLE wf_migrations (
+    version integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone,
+    duration interval,
+    CONSTRAINT wf_migrations_pkey PRIMARY KEY (version)
+);
+CREATE TABLE wf_step_attempts (
+    workflow bigint NOT NULL,
+    run integer NOT NULL,
+    step_name text NOT NULL,
+    task_index integer NOT NULL DEFAULT '-1'::integer,
+    attempt_type smallint NOT NULL DEFAULT 1,
+    attempt integer NOT NULL,
+    status smallint NOT NULL,
+    error json,
+    instance_id text,
+    started_at timestamp with time zone NOT NULL,
+    completed_at timestamp with time zone NOT NULL,
+    duration interval,
+    CONSTRAINT wf_step_attempts_pkey PRIMARY KEY (workflow, run, step_name, task_index, attempt_type, attempt)
+);
+CREATE TABLE wf_step_status (
+    id smallint NOT NULL,
+    name text NOT NULL,
+    CONSTRAINT wf_step_status_name_key UNIQUE (name),
+    CONSTRAINT wf_step_status_pkey PRIMARY KEY (id)
+);
+CREATE TABLE wf_step_type (
+    id smallint NOT NULL,
+    name text NOT NULL,
+    CONSTRAINT wf_step_type_name_key UNIQUE (name),
+    CONSTRAINT wf_step_type_pkey PRIMARY KEY (id)
+);
+CREATE TABLE wf_workflow_leases (
+    workflow bigint NOT NULL,
+    token uuid NOT NULL,
+    holder text NOT NULL,
+    acquired_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    expires_at timestamp with time zone,
+    CONSTRAINT wf_workflow_leases_pkey PRIMARY KEY (workflow),
+    CONSTRAINT wf_workflow_leases_token_key UNIQUE (token)
+);
+CREATE TABLE wf_workflow_runs (
+    workflow bigint NOT NULL,
+    run integer NOT NULL,
+    status smallint NOT NULL,
+    version text,
+    input json,
+    result json,
+    error json,
+    metadata json,
+    created_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    CONSTRAINT wf_workflow_runs_pkey PRIMARY KEY (workflow, run)
+);
+CREATE TABLE wf_workflow_signals (
+    workflow bigint NOT NULL,
+    run integer NOT NULL,
+    signal_name text NOT NULL,
+    payloads json[] NOT NULL DEFAULT '{}'::json[],
+    delivered_at timestamp with time zone[] NOT NULL DEFAULT '{}'::timestamp with time zone[],
+    consumed integer NOT NULL DEFAULT 0,
+    waiting_step text,
+    CONSTRAINT wf_workflow_signals_pkey PRIMARY KEY (workflow, run, signal_name)
+);
+CREATE TABLE wf_workflow_status (
+    id smallint NOT NULL,
+    name text NOT NULL,
+    CONSTRAINT wf_workflow_status_name_key UNIQUE (name),
+    CONSTRAINT wf_workflow_status_pkey PRIMARY KEY (id)
+);
+CREATE TABLE wf_workflow_step_tasks (
+    workflow bigint NOT NULL,
+    run integer NOT NULL,
+    step_name text NOT NULL,
+    task_index integer NOT NULL,
+    status smallint NOT NULL DEFAULT 1,
+    attempt integer NOT NULL DEFAULT 0,
+    input json,
+    result json,
+    error json,
+    started_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    duration interval,
+    CONSTRAINT wf_workflow_step_tasks_pkey PRIMARY KEY (workflow, run, step_name, task_index)
+);
+CREATE TABLE wf_workflow_steps (
+    workflow bigint NOT NULL,
+    run integer NOT NULL,
+    step_name text NOT NULL,
+    "position" integer,
+    step_type smallint NOT NULL DEFAULT 1,
+    status smallint NOT NULL DEFAULT 1,
+    depends_on text[] NOT NULL DEFAULT '{}'::text[],
+    dependents text[] NOT NULL DEFAULT '{}'::text[],
+    pending_deps integer NOT NULL DEFAULT 0,
+    attempt integer NOT NULL DEFAULT 0,
+    result json,
+    error json,
+    metadata json,
+    started_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    duration interval,
+    wake_at timestamp with time zone,
+    signal_name text,
+    signal_timeout_at timestamp with time zone,
+    CONSTRAINT wf_workflow_steps_pkey PRIMARY KEY (workflow, run, step_name)
+);
+CREATE TABLE wf_workflows (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    workflow_id text NOT NULL,
+    workflow_name text NOT NULL,
+    workflow_type text,
+    namespace text,
+    version text,
+    parent_id bigint,
+    run integer NOT NULL DEFAULT 1,
+    status smallint NOT NULL DEFAULT 1,
+    remaining integer,
+    input json,
+    result json,
+    error json,
+    metadata json,
+    created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    started_at timestamp with time zone,
+    updated_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    deadline_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    CONSTRAINT wf_workflows_pkey PRIMARY KEY (id),
+    CONSTRAINT wf_workflows_workflow_id_excl EXCLUDE USING hash (workflow_id WITH =)
+);
+CREATE INDEX wf_workflows_by_name ON wf_workflows USING btree (workflow_name, id);
+CREATE INDEX wf_workflows_by_namespace ON wf_workflows USING btree (namespace, id) WHERE (namespace IS NOT NULL);
+CREATE INDEX wf_workflows_by_parent ON wf_workflows USING btree (parent_id, id) WHERE (parent_id IS NOT NULL);
+CREATE INDEX wf_workflows_by_status ON wf_workflows USING btree (status, id);
+CREATE INDEX wf_workflows_by_type ON wf_workflows USING btree (workflow_type, id) WHERE (workflow_type IS NOT NULL);
+CREATE INDEX wf_workflows_ended ON wf_workflows USING btree (status, completed_at) WHERE (completed_at IS NOT NULL);
