@@ -1,0 +1,2 @@
+-- Make an empty database.
+CREATE DATABASE {database}
