@@ -7,13 +7,14 @@ task would stop the whole loop. Everything above this floor uses these pairs and
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import inspect
 import queue
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -52,90 +53,107 @@ class AsyncRLock:
             self._lock.release()
 
 
+def _start_thread(name: str, work: Callable[[], None]) -> None:
+    """Run `work` in a daemon thread, in a copy of the context variables of the caller, as a task would have.
+
+    A daemon, because a function that outlives its timeout is left behind and must not keep the process alive. Not a
+    thread of an executor, because functions left behind would use its threads up.
+    """
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(work,), name=f"promin-{name}", daemon=True).start()
+
+
+def _outcome(function: Callable[..., R], args: tuple[Any, ...]) -> tuple[R | None, BaseException | None]:
+    try:
+        return function(*args), None
+    except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+        return None, error
+
+
 class Group(Generic[K, R]):
     """Calls that run side by side in threads; `next_done` hands them back as they end.
 
-    The threads are daemons: one that outlives its timeout is left behind and does not keep the process alive.
+    Threads cannot be stopped: leaving the block leaves what still runs to itself.
     """
 
     def __init__(self) -> None:
-        self._done: queue.SimpleQueue[tuple[K, R | BaseException]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[K, R | None, BaseException | None]] = queue.SimpleQueue()
         self._running = 0
 
     def __enter__(self) -> Group[K, R]:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Threads cannot be stopped: what still runs is left to itself."""
+    def __exit__(self, *_: object) -> None:
+        pass
 
     @property
     def running(self) -> int:
+        """How many calls were not handed back yet."""
         return self._running
 
     def spawn(self, key: K, function: Callable[..., R], *args: Any) -> None:
-        def work() -> None:
-            try:
-                self._done.put((key, function(*args)))
-            except BaseException as error:  # noqa: BLE001 - handed to whoever waits
-                self._done.put((key, error))
-
+        _start_thread(str(key), lambda: self._done.put((key, *_outcome(function, args))))
         self._running += 1
-        threading.Thread(target=work, name=f"promin-{key}", daemon=True).start()
 
-    def next_done(self) -> tuple[K, R]:
-        """Wait for the next call to end; its exception is raised here."""
-        key, outcome = self._done.get()
+    def next_done(self, *, timeout: float | None = None) -> tuple[K, R] | None:
+        """Wait for the next call to end; its exception is raised here. None after `timeout` seconds."""
+        try:
+            key, result, error = self._done.get(timeout=timeout)
+        except queue.Empty:
+            return None
         self._running -= 1
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return key, outcome
+        if error is not None:
+            raise error
+        return key, cast(R, result)
 
 
 class AsyncGroup(Generic[K, R]):
-    """Calls that run side by side in tasks; `next_done` hands them back as they end. Leaving cancels the rest."""
+    """Calls that run side by side in tasks; `next_done` hands them back as they end.
+
+    Leaving the block cancels what still runs, and waits until it has ended.
+    """
 
     def __init__(self) -> None:
-        self._done: asyncio.Queue[tuple[K, R | BaseException]] = asyncio.Queue()
+        self._done: asyncio.Queue[tuple[K, R | None, BaseException | None]] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = 0
 
     async def __aenter__(self) -> AsyncGroup[K, R]:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @property
     def running(self) -> int:
+        """How many calls were not handed back yet."""
         return self._running
 
     def spawn(self, key: K, function: Callable[..., Awaitable[R]], *args: Any) -> None:
         async def work() -> None:
             try:
-                self._done.put_nowait((key, await function(*args)))
-            except asyncio.CancelledError:
-                raise
+                self._done.put_nowait((key, await function(*args), None))
             except BaseException as error:  # noqa: BLE001 - handed to whoever waits
-                self._done.put_nowait((key, error))
+                self._done.put_nowait((key, None, error))
 
-        self._running += 1
         task = asyncio.create_task(work(), name=f"promin-{key}")
+        self._running += 1
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def next_done(self) -> tuple[K, R]:
-        """Wait for the next call to end; its exception is raised here."""
-        key, outcome = await self._done.get()
+    async def next_done(self, *, timeout: float | None = None) -> tuple[K, R] | None:
+        """Wait for the next call to end; its exception is raised here. None after `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                key, result, error = await self._done.get()
+        except TimeoutError:
+            return None
         self._running -= 1
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return key, outcome
+        if error is not None:
+            raise error
+        return key, cast(R, result)
 
 
 def call(
@@ -149,14 +167,7 @@ def call(
     if timeout is None:
         return function(argument)
     done: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-
-    def work() -> None:
-        try:
-            done.put((function(argument), None))
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
-            done.put((None, error))
-
-    threading.Thread(target=work, name="promin-timed-step", daemon=True).start()
+    _start_thread("timed", lambda: done.put(_outcome(function, (argument,))))
     try:
         result, error = done.get(timeout=timeout)
     except queue.Empty:
@@ -178,12 +189,32 @@ async def async_call(
     guard = asyncio.timeout(timeout)
     try:
         async with guard:
-            if inspect.iscoroutinefunction(inspect.unwrap(function)):
+            if inspect.iscoroutinefunction(function):
                 return await function(argument)
-            result = await asyncio.to_thread(function, argument)
+            result = await _in_thread(function, argument)
             return await result if inspect.isawaitable(result) else result
     except TimeoutError:
         if not guard.expired():
             raise  # the function's own
         on_timeout()
         raise TimeoutError(f"still running after {timeout:g} seconds") from None
+
+
+async def _in_thread(function: Callable[[Any], Any], argument: Any) -> Any:
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+
+    def settle(outcome: tuple[Any, BaseException | None]) -> None:
+        if not done.done():  # nobody waits any more after a timeout
+            done.set_result(outcome)
+
+    def work() -> None:
+        outcome = _outcome(function, (argument,))
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody can be told
+            loop.call_soon_threadsafe(settle, outcome)
+
+    _start_thread("step", work)
+    result, error = await done
+    if error is not None:
+        raise error
+    return result

@@ -1,0 +1,93 @@
+"""A workflow of 50 steps in which every execution leaves a line, and the process that is killed while it runs it.
+
+    python _fifty_steps.py sync|async dsn workflow_id
+
+prints a line for every step that starts. The steps come in rounds: one that joins, then four side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from promin_postgres.database import AsyncDatabase, Database
+from promin_postgres.workflow import Context, async_workflow, workflow
+from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
+
+STEPS = 50
+CREATE_LOG = """
+    CREATE TABLE executions (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        workflow_id text NOT NULL,
+        step_name text NOT NULL,
+        pid integer NOT NULL,
+        at timestamptz NOT NULL DEFAULT clock_timestamp()
+    )
+"""
+
+
+def dependencies(number: int) -> list[int]:
+    if number % 5 == 0:
+        return list(range(max(0, number - 4), number))
+    return [number - number % 5]
+
+
+def value(number: int, deps: list[int], start: int) -> int:
+    return (start + 31 * number + 7 * sum(deps)) % 1_000_003
+
+
+def expected(start: int) -> dict[str, int]:
+    values: list[int] = []
+    for number in range(STEPS):
+        values.append(value(number, [values[dependency] for dependency in dependencies(number)], start))
+    return {f"s{number}": values[number] for number in range(STEPS - 4, STEPS)}
+
+
+def build(new_workflow: Callable[..., Any], storage: Any, log: Database, *, tell: bool = False) -> Any:
+    built = new_workflow("fifty", storage=storage)
+    for number in range(STEPS):
+        built = built.step(
+            f"s{number}", step(number, log, tell), depends_on=[f"s{dependency}" for dependency in dependencies(number)]
+        )
+    return built
+
+
+def step(number: int, log: Database, tell: bool) -> Callable[[Context], int]:
+    def execute(ctx: Context) -> int:
+        with log.connection() as connection:
+            connection.execute(
+                "INSERT INTO executions (workflow_id, step_name, pid) VALUES (%s, %s, %s)",
+                [ctx.workflow_id, ctx.step_name, os.getpid()],
+            )
+        if tell:
+            os.write(1, b"%b\n" % ctx.step_name.encode())  # print() from several threads mixes the lines
+        time.sleep(random.uniform(0, 0.003))  # the work
+        return value(number, list(ctx.deps.values()), ctx.input)
+
+    return execute
+
+
+def main(kind: str, dsn: str, workflow_id: str) -> None:
+    with Database.connect(dsn) as log:
+        if kind == "async":
+            asyncio.run(_run_async(dsn, workflow_id, log))
+        else:
+            with PostgresWorkflowStorage.create(dsn) as storage:
+                build(workflow, storage, log, tell=True).run(workflow_id=workflow_id, input=len(workflow_id))
+
+
+async def _run_async(dsn: str, workflow_id: str, log: Database) -> None:
+    async with (
+        AsyncDatabase.connect(dsn) as db,
+        await AsyncPostgresWorkflowStorage.create(db) as storage,
+    ):
+        await build(async_workflow, storage, log, tell=True).run(workflow_id=workflow_id, input=len(workflow_id))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

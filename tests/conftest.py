@@ -1,0 +1,45 @@
+"""What all tests share. The servers and databases come from the plugin in promin_postgres.testing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from _skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401 - hooks
+from _twins import Twin
+
+from promin_postgres.database import AsyncDatabase, Database
+from promin_postgres.workflow import async_workflow, workflow
+from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
+
+
+@pytest.fixture(params=["sync", "async"])
+def twin(request: pytest.FixtureRequest) -> Iterator[Twin]:
+    """Runs a test once with the sync objects and once with their async twins in sync form."""
+    twin = Twin(request.param)
+    try:
+        yield twin
+    finally:
+        twin.close()
+
+
+@pytest.fixture
+def twin_db(twin: Twin, promin_dsn: str) -> Iterator[Any]:
+    """The migrated database of this test, as a Database or as an AsyncDatabase in sync form."""
+    with twin.pick(Database, AsyncDatabase).connect(promin_dsn) as db:
+        yield db
+
+
+@pytest.fixture
+def twin_storage(twin: Twin, twin_db: Any) -> Iterator[Any]:
+    """The workflow storage on the database of this test."""
+    with twin.pick(PostgresWorkflowStorage, AsyncPostgresWorkflowStorage).create(twin_db) as storage:
+        yield storage
+
+
+@pytest.fixture
+def new_workflow(twin: Twin, twin_storage: Any) -> Callable[..., Any]:
+    """`workflow` or `async_workflow` on that storage: `new_workflow("w").step(...)`."""
+    return partial(twin.pick(workflow, async_workflow), storage=twin_storage)
