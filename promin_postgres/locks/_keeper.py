@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-
-import psycopg
 
 from promin_postgres.errors import shown
 
@@ -41,18 +40,24 @@ class LeaseKeeper:
         self._duration = duration
         self._name = name
         self._on_close = on_close
+        self._forget()
+
+    def _forget(self) -> None:
         self._kept: dict[str, tuple[str, float]] = {}
         self._lock = threading.Lock()
-        self._wake = threading.Event()
+        self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._pid = os.getpid()
 
     def add(self, token: str, subject: str, *, renewed: float) -> None:
         """Keep a lease alive that was taken at `renewed` on the monotonic clock, from before it was asked for."""
+        if self._pid != os.getpid():
+            self._forget()  # after a fork the leases are the parent's to keep, and the thread did not come along
         with self._lock:
             self._kept[token] = (subject, renewed)
             if self._thread is None:
-                self._wake.clear()
-                self._thread = threading.Thread(target=self._run, args=(self._wake,), name=self._name, daemon=True)
+                self._stop = threading.Event()
+                self._thread = threading.Thread(target=self._run, args=(self._stop,), name=self._name, daemon=True)
                 self._thread.start()
 
     def discard(self, token: str) -> None:
@@ -62,19 +67,22 @@ class LeaseKeeper:
 
     def holds(self, token: str) -> bool:
         """Whether the lease was renewed recently enough to be ours still."""
-        with self._lock:
-            kept = self._kept.get(token)
+        kept = self._kept.get(token) if self._pid == os.getpid() else None
         return kept is not None and time.monotonic() - kept[1] < self._duration
 
-    def close(self) -> None:
-        """Stop the thread."""
+    def close(self) -> list[str]:
+        """Stop the thread. Gives back the tokens of the leases that it kept."""
+        if self._pid != os.getpid():
+            self._forget()
         with self._lock:
             thread, self._thread = self._thread, None
+            tokens = list(self._kept)
             self._kept.clear()
-            self._wake.set()
+            self._stop.set()
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout=5)
         self._on_close()
+        return tokens
 
     def _run(self, stop: threading.Event) -> None:
         while not stop.wait(self._interval):
@@ -85,7 +93,7 @@ class LeaseKeeper:
             asked = time.monotonic()
             try:
                 held = set(self._renew(subjects))
-            except psycopg.Error as error:
+            except Exception as error:  # noqa: BLE001 - a thread that ends would let every lease run out
                 logger.warning("could not renew %d leases, trying again: %s", len(subjects), error)
                 continue
             with self._lock:

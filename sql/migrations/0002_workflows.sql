@@ -19,7 +19,7 @@ CREATE TABLE {prefix}workflows (
     version text,
     parent_id bigint,
     run integer NOT NULL DEFAULT 1,
-    status smallint NOT NULL DEFAULT 1,
+    status smallint NOT NULL DEFAULT 1 /* PENDING */,
     remaining integer,
     input json,
     result json,
@@ -34,11 +34,12 @@ CREATE TABLE {prefix}workflows (
     CONSTRAINT {bare}workflows_workflow_id_excl EXCLUDE USING hash (workflow_id WITH =)
 );
 
-CREATE INDEX {bare}workflows_open ON {prefix}workflows (status, id) WHERE completed_at IS NULL;
-CREATE INDEX {bare}workflows_ended ON {prefix}workflows (completed_at) WHERE completed_at IS NOT NULL;
+CREATE INDEX {bare}workflows_by_status ON {prefix}workflows (status, id);
 CREATE INDEX {bare}workflows_by_name ON {prefix}workflows (workflow_name, id);
+CREATE INDEX {bare}workflows_by_type ON {prefix}workflows (workflow_type, id) WHERE workflow_type IS NOT NULL;
 CREATE INDEX {bare}workflows_by_namespace ON {prefix}workflows (namespace, id) WHERE namespace IS NOT NULL;
-CREATE INDEX {bare}workflows_by_parent ON {prefix}workflows (parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX {bare}workflows_by_parent ON {prefix}workflows (parent_id, id) WHERE parent_id IS NOT NULL;
+CREATE INDEX {bare}workflows_ended ON {prefix}workflows (status, completed_at) WHERE completed_at IS NOT NULL;
 
 CREATE TABLE {prefix}workflow_runs (
     workflow bigint NOT NULL,
@@ -60,8 +61,8 @@ CREATE TABLE {prefix}workflow_steps (
     run integer NOT NULL,
     step_name text NOT NULL,
     position integer,
-    step_type smallint NOT NULL DEFAULT 1,
-    status smallint NOT NULL DEFAULT 1,
+    step_type smallint NOT NULL DEFAULT 1 /* STEP */,
+    status smallint NOT NULL DEFAULT 1 /* PENDING */,
     depends_on text[] NOT NULL DEFAULT '{}',
     dependents text[] NOT NULL DEFAULT '{}',
     pending_deps integer NOT NULL DEFAULT 0,
@@ -83,7 +84,7 @@ CREATE TABLE {prefix}workflow_step_tasks (
     run integer NOT NULL,
     step_name text NOT NULL,
     task_index integer NOT NULL,
-    status smallint NOT NULL DEFAULT 1,
+    status smallint NOT NULL DEFAULT 1 /* PENDING */,
     attempt integer NOT NULL DEFAULT 0,
     input json,
     result json,
@@ -100,7 +101,7 @@ CREATE TABLE {prefix}step_attempts (
     run integer NOT NULL,
     step_name text NOT NULL,
     task_index integer NOT NULL DEFAULT -1,
-    attempt_type smallint NOT NULL DEFAULT 1,
+    attempt_type smallint NOT NULL DEFAULT 1 /* EXECUTION */,
     attempt integer NOT NULL,
     status smallint NOT NULL,
     error json,
@@ -125,14 +126,16 @@ CREATE TABLE {prefix}workflow_signals (
     CONSTRAINT {bare}workflow_signals_pkey PRIMARY KEY (workflow, run, signal_name)
 );
 
--- Whoever drives a workflow holds its row here. Every write of the driver takes the row FOR SHARE where the token is its
--- own, so that a takeover waits for writes under way, and no write can follow it. expires_at is NULL under an advisory
--- lock, which ends with its connection.
+-- Whoever drives a workflow holds its row here. Every write of the driver takes the row FOR KEY SHARE where the token is
+-- its own. The token is a key, so that a takeover, which changes it, waits for writes under way, and no write can follow
+-- it; a renewal, which does not, waits for none, however long the transaction of a step is open. expires_at is NULL under
+-- an advisory lock, which ends with its connection.
 CREATE TABLE {prefix}workflow_leases (
     workflow bigint NOT NULL,
     token uuid NOT NULL,
     holder text NOT NULL,
     acquired_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     expires_at timestamptz,
-    CONSTRAINT {bare}workflow_leases_pkey PRIMARY KEY (workflow)
+    CONSTRAINT {bare}workflow_leases_pkey PRIMARY KEY (workflow),
+    CONSTRAINT {bare}workflow_leases_token_key UNIQUE (token)
 );

@@ -1,7 +1,8 @@
 -- Cancel a run that has not ended and, if asked, every unfinished descendant; their unfinished steps with them.
 --
 -- Rows are locked in the order of their ids, like everywhere where several workflows are locked, so that two cascades
--- cannot deadlock.
+-- cannot deadlock. A step that a transaction is writing now is left to it: to wait for it here, with the workflow locked,
+-- would be a deadlock when that transaction ends the run next.
 WITH RECURSIVE family AS (
     SELECT w.id, true AS is_root
     FROM {prefix}workflows w
@@ -27,8 +28,13 @@ WITH RECURSIVE family AS (
 ), steps AS (
     UPDATE {prefix}workflow_steps s
     SET status = 7 /* CANCELLED */
-    FROM cancelled
-    WHERE s.workflow = cancelled.id AND s.run = cancelled.run
-      AND s.status IN (1 /* PENDING */, 2 /* RUNNING */, 3 /* WAITING */)
+    FROM (
+        SELECT o.workflow, o.run, o.step_name
+        FROM cancelled
+        JOIN {prefix}workflow_steps o ON o.workflow = cancelled.id AND o.run = cancelled.run
+        WHERE o.status IN (1 /* PENDING */, 2 /* RUNNING */, 3 /* WAITING */)
+        FOR UPDATE OF o SKIP LOCKED
+    ) open
+    WHERE s.workflow = open.workflow AND s.run = open.run AND s.step_name = open.step_name
 )
 SELECT (SELECT r.status FROM locked r WHERE r.is_root) AS root_status, (SELECT count(*) FROM cancelled) AS cancelled

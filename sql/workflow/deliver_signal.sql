@@ -1,4 +1,5 @@
--- Deliver a signal to the current run of a workflow that has not ended, and tell whether a step waits for it.
+-- Deliver a signal to the current run of a workflow that has not ended, and tell whether a step waits for it: for the
+-- first that came since it began to wait.
 WITH locked AS MATERIALIZED (
     SELECT w.id, w.run
     FROM {prefix}workflows w
@@ -11,4 +12,4 @@ SELECT locked.id, locked.run, %(signal_name)s::text, ARRAY[%(payload)s::text::js
 FROM locked
 ON CONFLICT (workflow, run, signal_name) DO UPDATE
 SET payloads = s.payloads || EXCLUDED.payloads, delivered_at = s.delivered_at || EXCLUDED.delivered_at
-RETURNING s.waiting_step IS NOT NULL AS awaited
+RETURNING s.waiting_step IS NOT NULL AND cardinality(s.payloads) = s.consumed + 1 AS awaited

@@ -1,8 +1,5 @@
 -- Renew leases that are still held; those not returned are lost.
 UPDATE {prefix}workflow_leases l
 SET expires_at = clock_timestamp() + %(duration)s::interval
-WHERE l.workflow = ANY (ARRAY(
-          SELECT w.id FROM {prefix}workflows w WHERE w.workflow_id = ANY (%(workflow_ids)s::text[])
-      ))
-  AND l.token = ANY (%(tokens)s::uuid[])
+WHERE l.token = ANY (%(tokens)s::uuid[])
 RETURNING l.token::text AS token, l.expires_at

@@ -1,4 +1,6 @@
 -- Workflows that match every filter given, newest first, without their steps.
+--
+-- Never prepared: only a plan that knows which filters are given uses their indexes.
 SELECT w.workflow_id, w.workflow_name, w.workflow_type, w.namespace, w.version, p.workflow_id AS parent_workflow_id,
        w.run, w.status, w.input::text AS input, w.result::text AS result, w.error::text AS error,
        w.metadata::text AS metadata, w.created_at, w.started_at, w.updated_at, w.completed_at

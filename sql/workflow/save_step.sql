@@ -14,12 +14,15 @@ WITH saved AS (
     FROM {prefix}workflows w
     WHERE w.workflow_id = %(workflow_id)s::text
       AND (%(token)s::uuid IS NULL OR EXISTS (
-          SELECT 1 FROM {prefix}workflow_leases l WHERE l.workflow = w.id AND l.token = %(token)s::uuid FOR SHARE
+          SELECT 1 FROM {prefix}workflow_leases l WHERE l.workflow = w.id AND l.token = %(token)s::uuid FOR KEY SHARE
       ))
     ON CONFLICT (workflow, run, step_name) DO UPDATE
     SET status = EXCLUDED.status, result = EXCLUDED.result, error = EXCLUDED.error, attempt = EXCLUDED.attempt,
-        metadata = COALESCE(EXCLUDED.metadata, s.metadata), started_at = EXCLUDED.started_at,
-        completed_at = EXCLUDED.completed_at, duration = EXCLUDED.duration
+        metadata = COALESCE(EXCLUDED.metadata, s.metadata), duration = EXCLUDED.duration,
+        started_at = CASE WHEN (s.status, s.attempt) = (EXCLUDED.status, EXCLUDED.attempt) THEN s.started_at
+                          ELSE EXCLUDED.started_at END,
+        completed_at = CASE WHEN (s.status, s.attempt) = (EXCLUDED.status, EXCLUDED.attempt) THEN s.completed_at
+                            ELSE EXCLUDED.completed_at END
     WHERE s.status <> 4 /* COMPLETED */
        OR (s.status = EXCLUDED.status AND s.attempt = EXCLUDED.attempt
            AND s.result::text IS NOT DISTINCT FROM EXCLUDED.result::text)

@@ -9,11 +9,15 @@ WITH saved AS (
     FROM {prefix}workflows w
     WHERE w.workflow_id = %(workflow_id)s::text
       AND (%(token)s::uuid IS NULL OR EXISTS (
-          SELECT 1 FROM {prefix}workflow_leases l WHERE l.workflow = w.id AND l.token = %(token)s::uuid FOR SHARE
+          SELECT 1 FROM {prefix}workflow_leases l WHERE l.workflow = w.id AND l.token = %(token)s::uuid FOR KEY SHARE
       ))
     ON CONFLICT (workflow, run, step_name, task_index) DO UPDATE
     SET status = EXCLUDED.status, result = EXCLUDED.result, error = EXCLUDED.error, attempt = EXCLUDED.attempt,
-        started_at = EXCLUDED.started_at, completed_at = EXCLUDED.completed_at, duration = EXCLUDED.duration
+        duration = EXCLUDED.duration,
+        started_at = CASE WHEN (t.status, t.attempt) = (EXCLUDED.status, EXCLUDED.attempt) THEN t.started_at
+                          ELSE EXCLUDED.started_at END,
+        completed_at = CASE WHEN (t.status, t.attempt) = (EXCLUDED.status, EXCLUDED.attempt) THEN t.completed_at
+                            ELSE EXCLUDED.completed_at END
     WHERE t.status <> 4 /* COMPLETED */
        OR (t.status = EXCLUDED.status AND t.attempt = EXCLUDED.attempt
            AND t.result::text IS NOT DISTINCT FROM EXCLUDED.result::text)

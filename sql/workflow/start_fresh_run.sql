@@ -1,6 +1,7 @@
 -- Move an ended run to the history and begin the next one under the same id, with the same steps or with others.
 --
 -- The lock on the workflow row makes concurrent callers take turns: the second finds the new run not ended and starts none.
+-- A caller without a lease takes that of the last run's driver away, who would checkpoint old results in the new run.
 WITH ended AS MATERIALIZED (
     SELECT w.id, w.run, w.status, w.version, w.input, w.result, w.error, w.metadata, w.created_at, w.started_at,
            w.completed_at
@@ -8,7 +9,7 @@ WITH ended AS MATERIALIZED (
     WHERE w.workflow_id = %(workflow_id)s::text
       AND w.status IN (4 /* COMPLETED */, 5 /* FAILED */, 6 /* CANCELLED */)
       AND (%(token)s::uuid IS NULL OR EXISTS (
-          SELECT 1 FROM {prefix}workflow_leases l WHERE l.workflow = w.id AND l.token = %(token)s::uuid FOR SHARE
+          SELECT 1 FROM {prefix}workflow_leases l WHERE l.workflow = w.id AND l.token = %(token)s::uuid FOR KEY SHARE
       ))
     FOR UPDATE OF w
 ), archived AS (
@@ -23,8 +24,10 @@ WITH ended AS MATERIALIZED (
         input = CASE WHEN %(keep_input)s::boolean THEN w.input ELSE %(input)s::text::json END,
         updated_at = clock_timestamp()
     FROM ended
-    WHERE w.id = ended.id AND w.run = ended.run
+    WHERE w.id = ended.id
     RETURNING w.id, w.run
+), revoked AS (
+    DELETE FROM {prefix}workflow_leases l USING fresh WHERE l.workflow = fresh.id AND %(token)s::uuid IS NULL
 ), steps AS (
     INSERT INTO {prefix}workflow_steps
         (workflow, run, step_name, position, step_type, depends_on, dependents, pending_deps, metadata)

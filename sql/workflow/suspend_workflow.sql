@@ -1,4 +1,4 @@
--- Let a run wait at a step, until a moment or for a signal, unless that signal is there already.
+-- Let a run wait at a step, until a moment or for a signal, unless that signal is there or the step completed already.
 --
 -- The workflow row is locked before the signal row, as by a delivery, so that the two cannot deadlock. A moment computed
 -- at an earlier suspension of the same step stands.
@@ -8,7 +8,7 @@ WITH locked AS MATERIALIZED (
     WHERE w.workflow_id = %(workflow_id)s::text
       AND w.status NOT IN (4 /* COMPLETED */, 5 /* FAILED */, 6 /* CANCELLED */)
       AND (%(token)s::uuid IS NULL OR EXISTS (
-          SELECT 1 FROM {prefix}workflow_leases l WHERE l.workflow = w.id AND l.token = %(token)s::uuid FOR SHARE
+          SELECT 1 FROM {prefix}workflow_leases l WHERE l.workflow = w.id AND l.token = %(token)s::uuid FOR KEY SHARE
       ))
     FOR UPDATE OF w
 ), met AS (
@@ -19,7 +19,7 @@ WITH locked AS MATERIALIZED (
     ON CONFLICT (workflow, run, signal_name) DO UPDATE
     SET waiting_step = CASE WHEN cardinality(s.payloads) > s.consumed THEN NULL ELSE EXCLUDED.waiting_step END
     RETURNING s.waiting_step
-), waits AS MATERIALIZED (
+), waits AS (
     SELECT locked.id, locked.run
     FROM locked
     WHERE NOT EXISTS (SELECT FROM met WHERE met.waiting_step IS NULL)
@@ -34,11 +34,13 @@ WITH locked AS MATERIALIZED (
     SET status = EXCLUDED.status, step_type = EXCLUDED.step_type, wake_at = COALESCE(s.wake_at, EXCLUDED.wake_at),
         signal_name = EXCLUDED.signal_name,
         signal_timeout_at = COALESCE(s.signal_timeout_at, EXCLUDED.signal_timeout_at)
+    WHERE s.status <> 4 /* COMPLETED */
+    RETURNING s.workflow
 ), suspended AS (
     UPDATE {prefix}workflows w
     SET status = 3 /* SUSPENDED */, updated_at = clock_timestamp()
-    FROM waits
-    WHERE w.id = waits.id
+    FROM step
+    WHERE w.id = step.workflow
 )
-SELECT EXISTS (SELECT FROM waits) AS suspended
+SELECT EXISTS (SELECT FROM step) AS suspended
 FROM locked

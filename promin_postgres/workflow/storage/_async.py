@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import secrets
 import socket
+from contextlib import suppress
 from datetime import timedelta
 from typing import Self
+
+import psycopg
 
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.database import AsyncDatabase, AsyncDatabaseSource
@@ -16,6 +19,7 @@ from promin_postgres.workflow.storage._async_leases import AsyncLeases
 from promin_postgres.workflow.storage._async_runs import AsyncRuns
 from promin_postgres.workflow.storage._async_steps import AsyncSteps
 from promin_postgres.workflow.storage._async_waits import AsyncWaits
+from promin_postgres.workflow.storage._statements import RELEASE_LEASE
 from promin_postgres.workflow.storage._values import check_text
 
 
@@ -73,8 +77,7 @@ class AsyncPostgresWorkflowStorage(AsyncRuns, AsyncSteps, AsyncWaits, AsyncLease
 
         Raises:
             ConfigurationError: A malformed prefix or connection string.
-            LookupMismatch: The lookup tables are not those of the code.
-            psycopg.errors.UndefinedTable: The database is not migrated.
+            LookupMismatch: The lookup tables are not those of the code, or the database is not migrated.
         """
         seconds = check_seconds("lock_duration", lock_duration)
         if seconds < 1:
@@ -107,8 +110,9 @@ class AsyncPostgresWorkflowStorage(AsyncRuns, AsyncSteps, AsyncWaits, AsyncLease
 
     async def close(self) -> None:
         """Give every lease back and close what this storage opened itself."""
-        if self._keeper is not None:
-            self._keeper.close()
+        if self._keeper is not None and (tokens := self._keeper.close()):
+            with suppress(psycopg.Error):  # they run out by themselves
+                await self._sql.execute(RELEASE_LEASE, {"tokens": tokens})
         if self._locks is not None:
             await self._locks.close()
         if self._owns_db:

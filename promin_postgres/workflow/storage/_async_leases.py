@@ -37,21 +37,22 @@ class AsyncLeases(AsyncStorageBase):
 
         Source: sql/workflow/take_lease.sql, sql/locks/try_lock.sql. At most one holder.
         """
-        check_text("workflow_id", workflow_id)
-        key = self._key(workflow_id)
-        if self._locks is not None and not await self._locks.try_lock(key):
+        key = self._key(check_text("workflow_id", workflow_id))
+        token = str(uuid4())
+        if self._locks is None:
+            return await self._take(workflow_id, key, token)
+        if not await self._locks.try_lock(key, owner=token):
             return None
         lease = None
         try:
-            lease = await self._take(workflow_id, key)
+            lease = await self._take(workflow_id, key, token)
         finally:
-            if lease is None and self._locks is not None:
-                await self._locks.unlock(key)
+            if lease is None:
+                await self._locks.unlock(key, owner=token)
         return lease
 
-    async def _take(self, workflow_id: str, key: int) -> Lease | None:
+    async def _take(self, workflow_id: str, key: int, token: str) -> Lease | None:
         asked = time.monotonic()
-        token = str(uuid4())
         params = {
             "workflow_id": workflow_id,
             "token": token,
@@ -73,10 +74,10 @@ class AsyncLeases(AsyncStorageBase):
         if self._keeper is not None:
             self._keeper.discard(lease.token)
         try:
-            await self._sql.execute(sql.RELEASE_LEASE, {"workflow_id": lease.workflow_id, "token": lease.token})
+            await self._sql.execute(sql.RELEASE_LEASE, {"tokens": [lease.token]})
         finally:
             if self._locks is not None:
-                await self._locks.unlock(self._key(lease.workflow_id))
+                await self._locks.unlock(self._key(lease.workflow_id), owner=lease.token)
 
     async def heartbeat(self, lease: Lease) -> Lease:
         """Renew a lease now. Those of this storage are renewed by a thread anyway; this one asks the server.
@@ -91,21 +92,23 @@ class AsyncLeases(AsyncStorageBase):
         """
         asked = time.monotonic()
         params = {
-            "workflow_ids": [lease.workflow_id],
             "tokens": [lease.token],
             "duration": None if self._locks is not None else self._lock_duration,
         }
         row = await self._sql.fetch_one(sql.EXTEND_LEASE, params)
-        if row is None or not self.holds(lease):
+        if row is None or not await self._has_session_lock(lease):
             raise LeaseLost(f"workflow {shown(lease.workflow_id)}")
         if self._keeper is not None:
             self._keeper.add(lease.token, lease.workflow_id, renewed=asked)
         return Lease(workflow_id=lease.workflow_id, token=lease.token, expires_at=row["expires_at"])
 
+    async def _has_session_lock(self, lease: Lease) -> bool:
+        return self._locks is None or await self._locks.check(self._key(lease.workflow_id), owner=lease.token)
+
     def holds(self, lease: Lease) -> bool:
         """Whether the lease is held, as far as this process knows without asking the server."""
         if self._locks is not None:
-            return self._locks.holds(self._key(lease.workflow_id))
+            return self._locks.holds(self._key(lease.workflow_id), owner=lease.token)
         return self._keeper is not None and self._keeper.holds(lease.token)
 
     def _make_keeper(self) -> LeaseKeeper:

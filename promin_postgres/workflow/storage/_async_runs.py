@@ -15,9 +15,11 @@ from promin_postgres.workflow.storage._records import ErrorRecord, Lease, StepSp
 from promin_postgres.workflow.storage._values import (
     MAX_NAME,
     check_count,
+    check_member,
     check_optional_text,
     check_text,
     encode_error,
+    encode_metadata,
     encode_optional,
     encode_steps,
     step_state,
@@ -67,9 +69,11 @@ class AsyncRuns(AsyncStorageBase):
             "workflow_type": check_optional_text("workflow_type", workflow_type),
             "namespace": check_optional_text("namespace", namespace),
             "version": check_optional_text("version", version),
-            "parent_workflow_id": parent_workflow_id,
+            "parent_workflow_id": None
+            if parent_workflow_id is None
+            else check_text("parent_workflow_id", parent_workflow_id),
             "input": encode_optional(input, "input"),
-            "metadata": encode_optional(metadata, "metadata"),
+            "metadata": encode_metadata(metadata, "metadata"),
             "steps": encode_steps(steps),
         }
         row = await self._sql.fetch_one(sql.CREATE_WORKFLOW, params, connection=connection)
@@ -109,11 +113,11 @@ class AsyncRuns(AsyncStorageBase):
         Source: sql/workflow/list_workflows.sql.
         """
         params = {
-            "status": None if status is None else int(_check_status("status", status)),
-            "name": name,
-            "type": type,
-            "parent_id": parent_id,
-            "namespace": namespace,
+            "status": None if status is None else int(check_member("status", status, WorkflowStatus)),
+            "name": check_optional_text("name", name),
+            "type": check_optional_text("type", type),
+            "parent_id": None if parent_id is None else check_text("parent_id", parent_id),
+            "namespace": check_optional_text("namespace", namespace),
             "limit": check_count("limit", limit, at_least=1),
             "offset": check_count("offset", offset, at_least=0),
         }
@@ -180,10 +184,11 @@ class AsyncRuns(AsyncStorageBase):
         """Cancel a run that has not ended; its driver learns of it at its next checkpoint.
 
         Args:
-            cascade: Cancel every unfinished descendant too.
+            cascade: Cancel every unfinished descendant too, but for those that are being created at this moment.
 
         Returns:
-            How many workflows were cancelled by this call; 0 when it was cancelled already.
+            How many workflows were cancelled by this call; 0 when it was cancelled already, or when the answer was
+            lost and the call sent again.
 
         Raises:
             NotFound
@@ -229,6 +234,7 @@ class AsyncRuns(AsyncStorageBase):
         """Move an ended run to the history and begin another, pending, under the same id.
 
         Args:
+            lease: Without one, the lease of whoever drives the workflow is taken away.
             steps: The steps of the new run; by default those that the last one declared.
             version, input: By default those of the last run.
 
@@ -287,7 +293,7 @@ class AsyncRuns(AsyncStorageBase):
         Source: sql/workflow/purge_completed.sql. Several may purge at once.
         """
         for status in statuses:
-            if not _check_status("statuses", status).is_final:
+            if not check_member("statuses", status, WorkflowStatus).is_final:
                 raise InvalidArgument("statuses", status, "only runs that have ended can be purged")
         params = {
             "older_than": timedelta(seconds=check_seconds("older_than", older_than)),
@@ -298,9 +304,3 @@ class AsyncRuns(AsyncStorageBase):
         while count := await self._sql.execute(sql.PURGE_COMPLETED, params):
             purged += count
         return purged
-
-
-def _check_status(argument: str, value: Any) -> WorkflowStatus:
-    if not isinstance(value, WorkflowStatus):
-        raise InvalidArgument(argument, value, "must be a WorkflowStatus")
-    return value

@@ -14,8 +14,10 @@ from promin_postgres.workflow.storage._records import ErrorRecord, Lease, StepAt
 from promin_postgres.workflow.storage._values import (
     MAX_NAME,
     check_count,
+    check_member,
     check_text,
     encode_error,
+    encode_metadata,
     encode_optional,
     optional_duration,
     step_attempt,
@@ -63,7 +65,7 @@ class AsyncSteps(AsyncStorageBase):
         encoded = encode_optional(result, f"step {step_name!r}")
         params = self._step_params(
             workflow_id, step_name, StepStatus.COMPLETED, encoded, None, attempt, duration, lease
-        ) | {"step_type": int(step_type), "metadata": encode_optional(metadata, f"metadata of step {step_name!r}")}
+        ) | _declared(step_name, step_type, metadata)
         return await self._save(sql.SAVE_STEP, params, step_name, lease, connection)
 
     async def save_step_failure(
@@ -91,7 +93,7 @@ class AsyncSteps(AsyncStorageBase):
         status = StepStatus.FAILED if final else StepStatus.PENDING
         params = self._step_params(
             workflow_id, step_name, status, None, encode_error(error), attempt, duration, lease
-        ) | {"step_type": int(step_type), "metadata": encode_optional(metadata, f"metadata of step {step_name!r}")}
+        ) | _declared(step_name, step_type, metadata)
         return await self._save(sql.SAVE_STEP, params, step_name, lease, connection)
 
     async def save_task_result(
@@ -156,13 +158,13 @@ class AsyncSteps(AsyncStorageBase):
 
         Source: sql/workflow/save_step_attempt.sql.
         """
-        if status not in (StepStatus.COMPLETED, StepStatus.FAILED):
+        if check_member("status", status, StepStatus) not in (StepStatus.COMPLETED, StepStatus.FAILED):
             raise InvalidArgument("status", status, "an attempt is recorded once it has completed or failed")
         params = {
             "workflow_id": check_text("workflow_id", workflow_id),
             "step_name": check_text("step_name", step_name, limit=MAX_NAME),
             "task_index": None if task_index is None else check_count("task_index", task_index, at_least=0),
-            "attempt_type": int(attempt_type),
+            "attempt_type": int(check_member("attempt_type", attempt_type, AttemptType)),
             "attempt": check_count("attempt", attempt, at_least=1),
             "status": int(status),
             "error": None if error is None else encode_error(error),
@@ -181,7 +183,7 @@ class AsyncSteps(AsyncStorageBase):
         """
         params = {
             "workflow_id": check_text("workflow_id", workflow_id),
-            "step_name": step_name,
+            "step_name": None if step_name is None else check_text("step_name", step_name, limit=MAX_NAME),
             "run": None if run is None else check_count("run", run, at_least=1),
         }
         return [step_attempt(row) for row in await self._sql.fetch_all(sql.LOAD_STEP_ATTEMPTS, params)]
@@ -218,3 +220,10 @@ class AsyncSteps(AsyncStorageBase):
                 params["workflow_id"], lease, connection, taken=f"another result of step {step_name!r} in workflow"
             )
         return WorkflowStatus(row["status"])
+
+
+def _declared(step_name: str, step_type: StepType, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "step_type": int(check_member("step_type", step_type, StepType)),
+        "metadata": encode_metadata(metadata, f"metadata of step {step_name!r}"),
+    }

@@ -42,7 +42,7 @@ class AsyncWaits(AsyncStorageBase):
             timeout: For how long to wait for the signal.
 
         Returns:
-            False when the signal is there already: the run is not suspended then.
+            False when the signal is there already, or the step completed: the run is not suspended then.
 
         Raises:
             NotFound, LeaseLost, WorkflowCancelled

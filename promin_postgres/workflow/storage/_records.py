@@ -62,7 +62,7 @@ def _storable(text: str, limit: int) -> str:
     text = text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
     if len(text) <= limit:
         return text
-    half = limit // 2
+    half = limit // 2 - 30  # with the note it fits: storing it again leaves it as it is
     return f"{text[:half]}\n... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"
 
 
@@ -103,7 +103,11 @@ class StepState:
 
 @attrs.frozen(kw_only=True)
 class WorkflowState:
-    """A workflow and its current run. `steps` is in the order of the definition; empty in listings."""
+    """A workflow and its current run.
+
+    `steps` is in the order of the definition; empty in listings. `updated_at` is when the run last began, waited, ended
+    or changed its definition; a step that is saved leaves the workflow's row alone.
+    """
 
     workflow_id: str
     workflow_name: str

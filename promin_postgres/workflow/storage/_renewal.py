@@ -19,7 +19,7 @@ class LeaseRenewal:
         self._duration = duration
 
     def __call__(self, leases: Mapping[str, str]) -> Collection[str]:
-        params = {"workflow_ids": list(leases.values()), "tokens": list(leases), "duration": self._duration}
+        params = {"tokens": list(leases), "duration": self._duration}
         return [row["token"] for row in self._sql.fetch_all(EXTEND_LEASE, params)]
 
     def close(self) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import secrets
 import socket
+from contextlib import suppress
 from datetime import timedelta
 from typing import Self
+
+import psycopg
 
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.database import Database, DatabaseSource
@@ -17,6 +20,7 @@ from promin_postgres.workflow.storage._sync_leases import Leases
 from promin_postgres.workflow.storage._sync_runs import Runs
 from promin_postgres.workflow.storage._sync_steps import Steps
 from promin_postgres.workflow.storage._sync_waits import Waits
+from promin_postgres.workflow.storage._statements import RELEASE_LEASE
 from promin_postgres.workflow.storage._values import check_text
 
 
@@ -74,8 +78,7 @@ class PostgresWorkflowStorage(Runs, Steps, Waits, Leases):
 
         Raises:
             ConfigurationError: A malformed prefix or connection string.
-            LookupMismatch: The lookup tables are not those of the code.
-            psycopg.errors.UndefinedTable: The database is not migrated.
+            LookupMismatch: The lookup tables are not those of the code, or the database is not migrated.
         """
         seconds = check_seconds("lock_duration", lock_duration)
         if seconds < 1:
@@ -108,8 +111,9 @@ class PostgresWorkflowStorage(Runs, Steps, Waits, Leases):
 
     def close(self) -> None:
         """Give every lease back and close what this storage opened itself."""
-        if self._keeper is not None:
-            self._keeper.close()
+        if self._keeper is not None and (tokens := self._keeper.close()):
+            with suppress(psycopg.Error):  # they run out by themselves
+                self._sql.execute(RELEASE_LEASE, {"tokens": tokens})
         if self._locks is not None:
             self._locks.close()
         if self._owns_db:

@@ -38,21 +38,22 @@ class Leases(StorageBase):
 
         Source: sql/workflow/take_lease.sql, sql/locks/try_lock.sql. At most one holder.
         """
-        check_text("workflow_id", workflow_id)
-        key = self._key(workflow_id)
-        if self._locks is not None and not self._locks.try_lock(key):
+        key = self._key(check_text("workflow_id", workflow_id))
+        token = str(uuid4())
+        if self._locks is None:
+            return self._take(workflow_id, key, token)
+        if not self._locks.try_lock(key, owner=token):
             return None
         lease = None
         try:
-            lease = self._take(workflow_id, key)
+            lease = self._take(workflow_id, key, token)
         finally:
-            if lease is None and self._locks is not None:
-                self._locks.unlock(key)
+            if lease is None:
+                self._locks.unlock(key, owner=token)
         return lease
 
-    def _take(self, workflow_id: str, key: int) -> Lease | None:
+    def _take(self, workflow_id: str, key: int, token: str) -> Lease | None:
         asked = time.monotonic()
-        token = str(uuid4())
         params = {
             "workflow_id": workflow_id,
             "token": token,
@@ -74,10 +75,10 @@ class Leases(StorageBase):
         if self._keeper is not None:
             self._keeper.discard(lease.token)
         try:
-            self._sql.execute(sql.RELEASE_LEASE, {"workflow_id": lease.workflow_id, "token": lease.token})
+            self._sql.execute(sql.RELEASE_LEASE, {"tokens": [lease.token]})
         finally:
             if self._locks is not None:
-                self._locks.unlock(self._key(lease.workflow_id))
+                self._locks.unlock(self._key(lease.workflow_id), owner=lease.token)
 
     def heartbeat(self, lease: Lease) -> Lease:
         """Renew a lease now. Those of this storage are renewed by a thread anyway; this one asks the server.
@@ -92,21 +93,23 @@ class Leases(StorageBase):
         """
         asked = time.monotonic()
         params = {
-            "workflow_ids": [lease.workflow_id],
             "tokens": [lease.token],
             "duration": None if self._locks is not None else self._lock_duration,
         }
         row = self._sql.fetch_one(sql.EXTEND_LEASE, params)
-        if row is None or not self.holds(lease):
+        if row is None or not self._has_session_lock(lease):
             raise LeaseLost(f"workflow {shown(lease.workflow_id)}")
         if self._keeper is not None:
             self._keeper.add(lease.token, lease.workflow_id, renewed=asked)
         return Lease(workflow_id=lease.workflow_id, token=lease.token, expires_at=row["expires_at"])
 
+    def _has_session_lock(self, lease: Lease) -> bool:
+        return self._locks is None or self._locks.check(self._key(lease.workflow_id), owner=lease.token)
+
     def holds(self, lease: Lease) -> bool:
         """Whether the lease is held, as far as this process knows without asking the server."""
         if self._locks is not None:
-            return self._locks.holds(self._key(lease.workflow_id))
+            return self._locks.holds(self._key(lease.workflow_id), owner=lease.token)
         return self._keeper is not None and self._keeper.holds(lease.token)
 
     def _make_keeper(self) -> LeaseKeeper:

@@ -43,7 +43,7 @@ class Waits(StorageBase):
             timeout: For how long to wait for the signal.
 
         Returns:
-            False when the signal is there already: the run is not suspended then.
+            False when the signal is there already, or the step completed: the run is not suspended then.
 
         Raises:
             NotFound, LeaseLost, WorkflowCancelled

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from enum import IntEnum
+from typing import Any, TypeVar
 
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.codec import JSON
@@ -21,6 +22,8 @@ from promin_postgres.workflow.storage._records import (
     WorkflowSignal,
     WorkflowState,
 )
+
+E = TypeVar("E", bound=IntEnum)
 
 MAX_NAME = 255
 
@@ -44,6 +47,13 @@ def check_optional_text(argument: str, value: Any) -> str | None:
     return None if value is None else check_text(argument, value, limit=MAX_NAME)
 
 
+def check_member(argument: str, value: Any, kind: type[E]) -> E:
+    """A member of one of our enums: another number could be written, and not read again."""
+    if not isinstance(value, kind):
+        raise InvalidArgument(argument, value, f"must be a {kind.__name__}")
+    return value
+
+
 def check_count(argument: str, value: Any, *, at_least: int) -> int:
     """A whole number that fits where PostgreSQL expects one."""
     if isinstance(value, bool) or not isinstance(value, int) or not at_least <= value < 2**31:
@@ -62,6 +72,12 @@ def encode_optional(value: Any, subject: str) -> str | None:
 
 def decode_optional(text: str | None, subject: str) -> Any:
     return None if text is None else JSON.decode(text, subject=subject)
+
+
+def encode_metadata(value: Any, subject: str) -> str | None:
+    if value is not None and not isinstance(value, Mapping):
+        raise InvalidArgument("metadata", value, f"{subject}: must be a mapping")
+    return None if value is None else JSON.encode(dict(value), subject=subject)
 
 
 def encode_error(error: BaseException | ErrorRecord) -> str:
@@ -83,12 +99,16 @@ def _error(stored: dict[str, Any] | None) -> ErrorRecord | None:
 
 def encode_steps(steps: Sequence[StepSpec]) -> str:
     """Steps as create_workflow.sql and its like take them."""
+    for step in steps:
+        if not isinstance(step, StepSpec):
+            raise InvalidArgument("steps", step, "must be a StepSpec")
+        check_text("step_name", step.step_name, limit=MAX_NAME)
+        check_member("step_type", step.step_type, StepType)
     names = {step.step_name for step in steps}
     dependents: dict[str, list[str]] = {name: [] for name in names}
     if len(names) != len(steps):
         raise InvalidArgument("steps", [step.step_name for step in steps], "must have different names")
     for step in steps:
-        check_text("step_name", step.step_name, limit=MAX_NAME)
         for dependency in step.depends_on:
             if dependency not in names:
                 raise InvalidArgument(
