@@ -10,6 +10,8 @@ import attrs
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.errors import InvalidArgument
 
+_STEEPEST = 1000
+
 
 def _base(value: Seconds) -> float:
     return check_seconds("base", value)
@@ -26,7 +28,7 @@ class Retry:
     Args:
         max_attempts: Executions in all, the first one included; at least 1.
         base: Pause after the first failure, in seconds or as a timedelta.
-        factor: What the pause is multiplied with after each further failure; at least 1.
+        factor: What the pause is multiplied with after each further failure; 1 to 1000.
         cap: The longest pause, in seconds or as a timedelta.
         jitter: "full" draws the pause between zero and its computed length, so that those that failed together do not
             come back together; "none" takes it as computed.
@@ -41,8 +43,8 @@ class Retry:
     def __attrs_post_init__(self) -> None:
         if isinstance(self.max_attempts, bool) or not isinstance(self.max_attempts, int) or self.max_attempts < 1:
             raise InvalidArgument("max_attempts", self.max_attempts, "must be a whole number of at least 1")
-        if not self.factor >= 1:
-            raise InvalidArgument("factor", self.factor, "must be at least 1")
+        if not isinstance(self.factor, int | float) or not 1 <= self.factor <= _STEEPEST:
+            raise InvalidArgument("factor", self.factor, f"must be a number from 1 to {_STEEPEST}")
         if self.jitter not in ("full", "none"):
             raise InvalidArgument("jitter", self.jitter, "must be 'full' or 'none'")
 

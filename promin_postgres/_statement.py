@@ -24,7 +24,7 @@ from promin_postgres.errors import ConfigurationError, InvalidArgument, shown
 
 _PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,30}")
 _TOKEN = re.compile(r"\{([a-z_]+)\}")
-_PARAMETER = re.compile(r"%(?:%|\((\w+)\)s)")
+_PARAMETER = re.compile(r"%(?:%|\((\w+)\)[sbt])")
 _MAX_IDENTIFIER = 63
 
 
@@ -48,14 +48,16 @@ class Statement:
     """One SQL file.
 
     `idempotent` promises that running it twice does what running it once does, so that it may be sent again when the
-    connection breaks and nobody can tell whether the first one arrived.
+    connection breaks and nobody can tell whether the first one arrived. `prepare` False has it planned at each
+    execution; None leaves that to psycopg.
     """
 
-    __slots__ = ("_parameters", "idempotent", "name")
+    __slots__ = ("_parameters", "idempotent", "name", "prepare")
 
-    def __init__(self, name: str, *, idempotent: bool = False) -> None:
+    def __init__(self, name: str, *, idempotent: bool = False, prepare: bool | None = None) -> None:
         self.name = name
         self.idempotent = idempotent
+        self.prepare = prepare
         self._parameters: frozenset[str] | None = None
 
     @property

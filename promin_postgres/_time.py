@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import datetime, timedelta
 
 from promin_postgres.errors import InvalidArgument
@@ -10,20 +9,19 @@ from promin_postgres.errors import InvalidArgument
 Seconds = float | timedelta
 """A duration as callers may give it: seconds, or a timedelta."""
 
+_LONGEST = 100 * 365.25 * 86_400
+"""A hundred years: what waiting threads, timedelta and the server's clock all still take."""
+
 
 def check_seconds(argument: str, value: Seconds, *, positive: bool = False) -> float:
-    """A duration as seconds; refuses negative ones, NaN, infinity and what is no duration."""
-    if isinstance(value, timedelta):
-        seconds = value.total_seconds()
-    elif isinstance(value, bool) or not isinstance(value, int | float):
+    """A duration as seconds; refuses negative ones, NaN, more than a hundred years and what is no duration."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise InvalidArgument(argument, value, "must be seconds or a timedelta")
-    else:
-        seconds = float(value)
-    if not math.isfinite(seconds) or seconds < 0 or (positive and seconds == 0):
-        raise InvalidArgument(
-            argument, value, "must be " + ("positive" if positive else "zero or more") + " and finite"
-        )
-    return seconds
+    if not 0 <= seconds <= _LONGEST or (positive and seconds == 0):
+        least = "positive" if positive else "zero or more"
+        raise InvalidArgument(argument, value, f"must be {least}, and at most a hundred years")
+    return float(seconds)
 
 
 def check_moment(argument: str, value: datetime) -> datetime:

@@ -24,10 +24,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 
 class ProminError(Exception):
-    """The base of all errors below."""
+    """The base of all errors below. All of them survive pickling, and so the way out of a process pool."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What Exception does by itself calls the class with `args`, which are those of the base class, not of __init__.
+        return _restored, (type(self), self.args), self.__dict__
+
+
+def _restored(kind: type[ProminError], args: tuple[Any, ...]) -> ProminError:
+    return kind.__new__(kind, *args)
 
 
 _SHOWN = 200

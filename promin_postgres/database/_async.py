@@ -1,24 +1,23 @@
-"""AsyncDatabase: one way to a server, whatever the caller has.
-
-The only room that touches a cursor.
-"""
+"""AsyncDatabase: one way to a server, whatever the caller has."""
 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, cast
 
 import psycopg
-from psycopg import AsyncConnection, pq
+from psycopg import AsyncConnection, AsyncCursor, pq
+from psycopg.adapt import AdaptersMap
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from promin_postgres._statement import SqlNames, Statement
 from promin_postgres._wait import AsyncRLock, async_sleep
-from promin_postgres.database._adapt import driver_connection
+from promin_postgres.database._adapt import async_driver_connection
 from promin_postgres.database._conninfo import check_conninfo, conninfo_of
 from promin_postgres.database._loss import may_be_dead, retry_pause
 from promin_postgres.errors import ConfigurationError, InvalidArgument
@@ -50,8 +49,9 @@ class AsyncDatabase:
         self._pool = source if isinstance(source, AsyncConnectionPool) else None
         self._connection = source if isinstance(source, AsyncConnection) else None
         if self._pool is None and self._connection is None:
+            # Only the type is shown: a string is a conninfo in the wrong place, password and all.
             raise InvalidArgument(
-                "db", source, "must be an AsyncDatabase, an AsyncConnectionPool, an AsyncConnection or a conninfo"
+                "db", type(source), "must be an AsyncConnectionPool or an AsyncConnection (`connect` takes a conninfo)"
             )
         self.names = SqlNames(schema, table_prefix)
         self._listen_dsn = None if listen_dsn is None else check_conninfo("listen_dsn", listen_dsn)
@@ -103,6 +103,16 @@ class AsyncDatabase:
         if isinstance(db, AsyncDatabase):
             return db
         return cls.connect(db) if isinstance(db, str) else cls(db)
+
+    @classmethod
+    @asynccontextmanager
+    async def borrow(cls, db: AsyncDatabaseSource) -> AsyncIterator[AsyncDatabase]:
+        """As `of`, for one piece of work: what was made for a conninfo string is closed at the end of the block."""
+        if isinstance(db, str):
+            async with cls.connect(db, max_size=1) as made:
+                yield made
+        else:
+            yield cls.of(db)
 
     @property
     def conninfo(self) -> str:
@@ -169,6 +179,9 @@ class AsyncDatabase:
         self._check_process()
         pool = cast(AsyncConnectionPool[Any], self._pool)
         if self._owned and pool.closed:
+            # A pool keeps the reason of a failure to itself until it times out; this tells it at once.
+            probe = await AsyncConnection.connect(cast(str, pool.conninfo), **cast("dict[str, Any]", pool.kwargs))
+            await probe.close()
             await pool.open()  # does nothing when another thread or task was faster
         return pool
 
@@ -181,14 +194,17 @@ class AsyncDatabase:
                 "this database was opened before the process forked, and its connections belong to the parent: "
                 "make a new pool or connection in the child (in gunicorn: in post_fork)"
             )
-        _PARENTS_POOLS.append(self._pool)
-        self._pool = _pool_like(cast(AsyncConnectionPool[Any], self._pool))
-        self._lock = AsyncRLock()
-        self._pid = os.getpid()
+        with _AFTER_FORK:
+            if self._pid != os.getpid():
+                _PARENTS_POOLS.append(self._pool)
+                self._pool = _pool_like(cast(AsyncConnectionPool[Any], self._pool))
+                self._pid = os.getpid()
 
+
+_AFTER_FORK = threading.Lock()
 
 _PARENTS_POOLS: list[Any] = []
-"""Pools of the parent of this process: kept, because collecting one would say goodbye on the parent's sockets."""
+"""Pools of the parent of this process: kept, because one that is collected asks its threads, left behind, to stop."""
 
 AsyncDatabaseSource: TypeAlias = AsyncDatabase | AsyncConnectionPool[Any] | AsyncConnection[Any] | str
 """What every component takes as `db`."""
@@ -235,13 +251,13 @@ class AsyncExecutor:
             raise TypeError(f"{statement.name} takes {sorted(statement.parameters)}, was given {sorted(given)}")
         query = self.names.render(statement)
         if connection is not None:
-            return await _send(cast(AsyncConnection[Any], driver_connection(connection)), query, params)
+            return await _send(await async_driver_connection(connection), query, params, statement.prepare)
         started = time.monotonic()
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await self._send_once(query, params)
+                return await self._send_once(query, params, statement.prepare)
             except psycopg.Error as error:
                 pause = retry_pause(
                     error, idempotent=statement.idempotent, attempt=attempt, elapsed=time.monotonic() - started
@@ -250,14 +266,16 @@ class AsyncExecutor:
                     raise
             await async_sleep(pause)
 
-    async def _send_once(self, query: bytes, params: Mapping[str, Any] | None) -> tuple[int, list[dict[str, Any]]]:
+    async def _send_once(
+        self, query: bytes, params: Mapping[str, Any] | None, prepare: bool | None
+    ) -> tuple[int, list[dict[str, Any]]]:
         async with self.db.connection() as connection:
             idle = connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
             if idle and self.db.is_connection and not connection.autocommit:
                 async with connection.transaction():
-                    return await _send(connection, query, params)
+                    return await _send(connection, query, params, prepare)
             try:
-                return await _send(connection, query, params)
+                return await _send(connection, query, params, prepare)
             except psycopg.Error as error:
                 # Raised inside the block it would cost this connection all its prepared statements.
                 if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
@@ -267,11 +285,23 @@ class AsyncExecutor:
 
 
 async def _send(
-    connection: AsyncConnection[Any], query: bytes, params: Mapping[str, Any] | None
+    connection: AsyncConnection[Any], query: bytes, params: Mapping[str, Any] | None, prepare: bool | None
 ) -> tuple[int, list[dict[str, Any]]]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, params or None)
+    async with _Cursor(connection, row_factory=dict_row) as cursor:
+        # Binary, because a caller's connection may have a DateStyle that psycopg does not read.
+        await cursor.execute(query, params or None, prepare=prepare, binary=True)
         return cursor.rowcount, await cursor.fetchall() if cursor.description else []
+
+
+_ADAPTERS = AdaptersMap(psycopg.adapters)
+
+
+class _Cursor(AsyncCursor[dict[str, Any]]):
+    """Reads and writes types as psycopg does, whatever the caller's connection does: Django's drops time zones."""
+
+    @property
+    def adapters(self) -> AdaptersMap:
+        return _ADAPTERS
 
 
 def _make_pool(conninfo: str, **options: Any) -> AsyncConnectionPool[Any]:

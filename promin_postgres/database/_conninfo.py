@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import psycopg
@@ -12,13 +13,16 @@ from promin_postgres.errors import ConfigurationError, InvalidArgument
 
 def check_conninfo(argument: str, value: str) -> str:
     """Refuse what libpq would not take, before a pool retries it in the background for ever."""
-    if not isinstance(value, str) or not value.strip():
-        raise InvalidArgument(argument, value, "must be a libpq connection string or URL")
+    if not isinstance(value, str):
+        raise InvalidArgument(argument, type(value), "must be a libpq connection string or URL")
+    if not value.strip():
+        raise InvalidArgument(argument, value, "must not be empty")
     try:
         conninfo_to_dict(value)
     except psycopg.Error as error:
-        # The value may hold a password: it is not shown.
-        raise ConfigurationError(f"{argument} is no connection string: {error}") from None
+        # The value may hold a password, and what libpq quotes of it may be just that.
+        problem = re.sub('".*"', '"..."', str(error).strip(), flags=re.DOTALL)
+        raise ConfigurationError(f"{argument} is no connection string: {problem}") from None
     return value
 
 

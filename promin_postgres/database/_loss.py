@@ -6,13 +6,14 @@ import select
 from typing import Any
 
 import psycopg
+from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from promin_postgres._retry import RECONNECT
 
 RETRY_FOR = 30.0
 """Seconds for which an idempotent statement is sent again before its error reaches the caller."""
 
-_SHUTDOWN = frozenset({"57P01", "57P02", "57P03"})
+_SHUTDOWN = frozenset({"57P01", "57P02", "57P03", "57P05"})
 _ROLLED_BACK = frozenset({"40001", "40P01"})
 
 
@@ -20,7 +21,7 @@ def is_connection_loss(error: psycopg.Error) -> bool:
     """Whether `error` says that the connection broke or could not be made, and not that the statement was wrong."""
     if isinstance(error, psycopg.InterfaceError):
         return True  # "the connection is closed"
-    if not isinstance(error, psycopg.OperationalError):
+    if not isinstance(error, psycopg.OperationalError) or isinstance(error, PoolClosed | TooManyRequests):
         return False
     state: str | None = error.sqlstate
     return state is None or state.startswith("08") or state in _SHUTDOWN
@@ -32,7 +33,7 @@ def retry_pause(error: psycopg.Error, *, idempotent: bool, attempt: int, elapsed
     A deadlock or a serialization failure rolled the statement back, so that it may always go again. After a lost
     connection nobody knows whether it ran: only an idempotent one may.
     """
-    if elapsed >= RETRY_FOR:
+    if elapsed >= RETRY_FOR or isinstance(error, PoolTimeout):  # the pool has waited for as long as it was told to
         return None
     rolled_back = error.sqlstate in _ROLLED_BACK
     if rolled_back or (idempotent and is_connection_loss(error)):

@@ -1,19 +1,18 @@
 # Generated from _async.py by tools/twins.py. Do not edit: edit that and generate again.
-"""Database: one way to a server, whatever the caller has.
-
-The only room that touches a cursor.
-"""
+"""Database: one way to a server, whatever the caller has."""
 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
 
 import psycopg
-from psycopg import Connection, pq
+from psycopg import Connection, Cursor, pq
+from psycopg.adapt import AdaptersMap
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
@@ -51,8 +50,9 @@ class Database:
         self._pool = source if isinstance(source, ConnectionPool) else None
         self._connection = source if isinstance(source, Connection) else None
         if self._pool is None and self._connection is None:
+            # Only the type is shown: a string is a conninfo in the wrong place, password and all.
             raise InvalidArgument(
-                "db", source, "must be a Database, a ConnectionPool, a Connection or a conninfo"
+                "db", type(source), "must be a ConnectionPool or a Connection (`connect` takes a conninfo)"
             )
         self.names = SqlNames(schema, table_prefix)
         self._listen_dsn = None if listen_dsn is None else check_conninfo("listen_dsn", listen_dsn)
@@ -104,6 +104,16 @@ class Database:
         if isinstance(db, Database):
             return db
         return cls.connect(db) if isinstance(db, str) else cls(db)
+
+    @classmethod
+    @contextmanager
+    def borrow(cls, db: DatabaseSource) -> Iterator[Database]:
+        """As `of`, for one piece of work: what was made for a conninfo string is closed at the end of the block."""
+        if isinstance(db, str):
+            with cls.connect(db, max_size=1) as made:
+                yield made
+        else:
+            yield cls.of(db)
 
     @property
     def conninfo(self) -> str:
@@ -170,6 +180,9 @@ class Database:
         self._check_process()
         pool = cast(ConnectionPool[Any], self._pool)
         if self._owned and pool.closed:
+            # A pool keeps the reason of a failure to itself until it times out; this tells it at once.
+            probe = Connection.connect(cast(str, pool.conninfo), **cast("dict[str, Any]", pool.kwargs))
+            probe.close()
             pool.open()  # does nothing when another thread or task was faster
         return pool
 
@@ -182,14 +195,17 @@ class Database:
                 "this database was opened before the process forked, and its connections belong to the parent: "
                 "make a new pool or connection in the child (in gunicorn: in post_fork)"
             )
-        _PARENTS_POOLS.append(self._pool)
-        self._pool = _pool_like(cast(ConnectionPool[Any], self._pool))
-        self._lock = RLock()
-        self._pid = os.getpid()
+        with _AFTER_FORK:
+            if self._pid != os.getpid():
+                _PARENTS_POOLS.append(self._pool)
+                self._pool = _pool_like(cast(ConnectionPool[Any], self._pool))
+                self._pid = os.getpid()
 
+
+_AFTER_FORK = threading.Lock()
 
 _PARENTS_POOLS: list[Any] = []
-"""Pools of the parent of this process: kept, because collecting one would say goodbye on the parent's sockets."""
+"""Pools of the parent of this process: kept, because one that is collected asks its threads, left behind, to stop."""
 
 DatabaseSource: TypeAlias = Database | ConnectionPool[Any] | Connection[Any] | str
 """What every component takes as `db`."""
@@ -236,13 +252,13 @@ class Executor:
             raise TypeError(f"{statement.name} takes {sorted(statement.parameters)}, was given {sorted(given)}")
         query = self.names.render(statement)
         if connection is not None:
-            return _send(cast(Connection[Any], driver_connection(connection)), query, params)
+            return _send(driver_connection(connection), query, params, statement.prepare)
         started = time.monotonic()
         attempt = 0
         while True:
             attempt += 1
             try:
-                return self._send_once(query, params)
+                return self._send_once(query, params, statement.prepare)
             except psycopg.Error as error:
                 pause = retry_pause(
                     error, idempotent=statement.idempotent, attempt=attempt, elapsed=time.monotonic() - started
@@ -251,14 +267,16 @@ class Executor:
                     raise
             sleep(pause)
 
-    def _send_once(self, query: bytes, params: Mapping[str, Any] | None) -> tuple[int, list[dict[str, Any]]]:
+    def _send_once(
+        self, query: bytes, params: Mapping[str, Any] | None, prepare: bool | None
+    ) -> tuple[int, list[dict[str, Any]]]:
         with self.db.connection() as connection:
             idle = connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
             if idle and self.db.is_connection and not connection.autocommit:
                 with connection.transaction():
-                    return _send(connection, query, params)
+                    return _send(connection, query, params, prepare)
             try:
-                return _send(connection, query, params)
+                return _send(connection, query, params, prepare)
             except psycopg.Error as error:
                 # Raised inside the block it would cost this connection all its prepared statements.
                 if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
@@ -268,11 +286,23 @@ class Executor:
 
 
 def _send(
-    connection: Connection[Any], query: bytes, params: Mapping[str, Any] | None
+    connection: Connection[Any], query: bytes, params: Mapping[str, Any] | None, prepare: bool | None
 ) -> tuple[int, list[dict[str, Any]]]:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(query, params or None)
+    with _Cursor(connection, row_factory=dict_row) as cursor:
+        # Binary, because a caller's connection may have a DateStyle that psycopg does not read.
+        cursor.execute(query, params or None, prepare=prepare, binary=True)
         return cursor.rowcount, cursor.fetchall() if cursor.description else []
+
+
+_ADAPTERS = AdaptersMap(psycopg.adapters)
+
+
+class _Cursor(Cursor[dict[str, Any]]):
+    """Reads and writes types as psycopg does, whatever the caller's connection does: Django's drops time zones."""
+
+    @property
+    def adapters(self) -> AdaptersMap:
+        return _ADAPTERS
 
 
 def _make_pool(conninfo: str, **options: Any) -> ConnectionPool[Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 from promin_postgres._statement import SqlNames
 from promin_postgres.database import AsyncDatabase, AsyncDatabaseSource, AsyncExecutor
@@ -32,7 +31,7 @@ async def async_seed_lookups(
             differences of all lookups.
     """
     wanted = _checked(lookups)
-    async with _opened(db) as database:
+    async with AsyncDatabase.borrow(db) as database:
         names = database.executor(schema=schema, table_prefix=table_prefix).names
         stored = await _read(database, names, wanted)
         problems = conflicts(wanted, stored)
@@ -60,7 +59,7 @@ async def async_validate_lookups(
             not know a row; holds all differences of all lookups.
     """
     wanted = _checked(lookups)
-    async with _opened(db) as database:
+    async with AsyncDatabase.borrow(db) as database:
         names = database.executor(schema=schema, table_prefix=table_prefix).names
         stored = await _read(database, names, wanted)
     problems = differences(wanted, stored)
@@ -77,16 +76,6 @@ def _checked(lookups: Sequence[Lookup]) -> Sequence[Lookup]:
             raise InvalidArgument("lookups", lookup.name, "is given twice")
         names.add(lookup.name)
     return lookups or BUILTIN_LOOKUPS
-
-
-@asynccontextmanager
-async def _opened(db: AsyncDatabaseSource) -> AsyncIterator[AsyncDatabase]:
-    """The database of `db`, closed at the end only when it was made here."""
-    if isinstance(db, str):
-        async with AsyncDatabase.connect(db, max_size=1) as opened:
-            yield opened
-    else:
-        yield AsyncDatabase.of(db)
 
 
 async def _read(database: AsyncDatabase, names: SqlNames, lookups: Sequence[Lookup]) -> Stored:

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from promin_postgres._statement import SqlNames
 from promin_postgres.database import Database, DatabaseSource, Executor
@@ -33,7 +32,7 @@ def seed_lookups(
             differences of all lookups.
     """
     wanted = _checked(lookups)
-    with _opened(db) as database:
+    with Database.borrow(db) as database:
         names = database.executor(schema=schema, table_prefix=table_prefix).names
         stored = _read(database, names, wanted)
         problems = conflicts(wanted, stored)
@@ -61,7 +60,7 @@ def validate_lookups(
             not know a row; holds all differences of all lookups.
     """
     wanted = _checked(lookups)
-    with _opened(db) as database:
+    with Database.borrow(db) as database:
         names = database.executor(schema=schema, table_prefix=table_prefix).names
         stored = _read(database, names, wanted)
     problems = differences(wanted, stored)
@@ -78,16 +77,6 @@ def _checked(lookups: Sequence[Lookup]) -> Sequence[Lookup]:
             raise InvalidArgument("lookups", lookup.name, "is given twice")
         names.add(lookup.name)
     return lookups or BUILTIN_LOOKUPS
-
-
-@contextmanager
-def _opened(db: DatabaseSource) -> Iterator[Database]:
-    """The database of `db`, closed at the end only when it was made here."""
-    if isinstance(db, str):
-        with Database.connect(db, max_size=1) as opened:
-            yield opened
-    else:
-        yield Database.of(db)
 
 
 def _read(database: Database, names: SqlNames, lookups: Sequence[Lookup]) -> Stored:

@@ -62,7 +62,7 @@ async def async_migrate(
     """
     known = read_migrations()
     check_target(known, target)
-    async with _opened(db) as database:
+    async with AsyncDatabase.borrow(db) as database:
         migrator = AsyncMigrator(database, schema, table_prefix, migrations_table, known, logger or _LOGGER)
         return await migrator.preview(target) if dry_run else await migrator.apply(target)
 
@@ -82,22 +82,12 @@ async def async_migration_status(
         migrations_table: The name of the version table; `{table_prefix}migrations` by default.
     """
     known = read_migrations()
-    async with _opened(db) as database:
+    async with AsyncDatabase.borrow(db) as database:
         applied = await AsyncMigrator(database, schema, table_prefix, migrations_table, known, _LOGGER).load()
     plan = make_plan(known, applied)
     return MigrationStatus(
         applied=tuple(applied), pending=plan.pending, problems=tuple(str(problem) for problem in plan.problems)
     )
-
-
-@asynccontextmanager
-async def _opened(db: AsyncDatabaseSource) -> AsyncIterator[AsyncDatabase]:
-    """The database of `db`, closed at the end only when it was made here."""
-    if isinstance(db, str):
-        async with AsyncDatabase.connect(db, max_size=1) as opened:
-            yield opened
-    else:
-        yield AsyncDatabase.of(db)
 
 
 class AsyncMigrator:

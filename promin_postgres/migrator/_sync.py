@@ -63,7 +63,7 @@ def migrate(
     """
     known = read_migrations()
     check_target(known, target)
-    with _opened(db) as database:
+    with Database.borrow(db) as database:
         migrator = Migrator(database, schema, table_prefix, migrations_table, known, logger or _LOGGER)
         return migrator.preview(target) if dry_run else migrator.apply(target)
 
@@ -83,22 +83,12 @@ def migration_status(
         migrations_table: The name of the version table; `{table_prefix}migrations` by default.
     """
     known = read_migrations()
-    with _opened(db) as database:
+    with Database.borrow(db) as database:
         applied = Migrator(database, schema, table_prefix, migrations_table, known, _LOGGER).load()
     plan = make_plan(known, applied)
     return MigrationStatus(
         applied=tuple(applied), pending=plan.pending, problems=tuple(str(problem) for problem in plan.problems)
     )
-
-
-@contextmanager
-def _opened(db: DatabaseSource) -> Iterator[Database]:
-    """The database of `db`, closed at the end only when it was made here."""
-    if isinstance(db, str):
-        with Database.connect(db, max_size=1) as opened:
-            yield opened
-    else:
-        yield Database.of(db)
 
 
 class Migrator:
