@@ -10,10 +10,13 @@ import asyncio
 import contextlib
 import contextvars
 import inspect
+import os
 import queue
+import selectors
+import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, TypeVar, cast
 
 K = TypeVar("K")
@@ -218,3 +221,134 @@ async def _in_thread(function: Callable[[Any], Any], argument: Any) -> Any:
     if error is not None:
         raise error
     return result
+
+
+def home() -> object:
+    """What a connection with a reader of its own belongs to: a process, whose threads do not survive a fork."""
+    return os.getpid()
+
+
+def async_home() -> object:
+    """What a connection with a reader of its own belongs to: an event loop."""
+    return asyncio.get_running_loop()
+
+
+class Waker:
+    """Waits for a socket to be readable, for a time to pass, or for another thread to call `wake`."""
+
+    def __init__(self) -> None:
+        self._heard, self._call = socket.socketpair()
+        self._heard.setblocking(False)
+        self._call.setblocking(False)
+
+    def wake(self) -> None:
+        """End the wait, or the next one."""
+        with contextlib.suppress(BlockingIOError, OSError):  # full: it will wake anyway; closed: nobody waits
+            self._call.send(b"\0")
+
+    def wait(self, fileno: int, seconds: float) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(fileno, selectors.EVENT_READ)
+            selector.register(self._heard, selectors.EVENT_READ)
+            selector.select(seconds)
+        with contextlib.suppress(BlockingIOError, OSError):
+            while self._heard.recv(4096):
+                pass
+
+    def close(self) -> None:
+        self._heard.close()
+        self._call.close()
+
+
+class AsyncWaker:
+    """Waits for a socket to be readable, for a time to pass, or for another task to call `wake`."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def wake(self) -> None:
+        """End the wait, or the next one."""
+        self._event.set()
+
+    async def wait(self, fileno: int, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(fileno, self._event.set)
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._event.wait(), seconds)
+        finally:
+            loop.remove_reader(fileno)
+            self._event.clear()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Signal:
+    """An event that can be waited for with a timeout, from threads."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    def clear(self) -> None:
+        self._event.clear()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it was set before `seconds` had passed."""
+        return self._event.wait(seconds)
+
+
+class AsyncSignal:
+    """An event that can be waited for with a timeout, from tasks."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    def clear(self) -> None:
+        self._event.clear()
+
+    async def wait(self, seconds: float) -> bool:
+        """Whether it was set before `seconds` had passed."""
+        try:
+            await asyncio.wait_for(self._event.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+
+class Background:
+    """A function that runs beside everything else, in a daemon thread."""
+
+    def __init__(self, function: Callable[[], None], name: str) -> None:
+        self._thread = threading.Thread(target=function, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
+    def join(self, seconds: float) -> None:
+        if self._thread is not threading.current_thread():
+            self._thread.join(seconds)
+
+
+class AsyncBackground:
+    """A function that runs beside everything else, in a task."""
+
+    def __init__(self, function: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        self._task = asyncio.create_task(function(), name=name)
+
+    @property
+    def running(self) -> bool:
+        return not self._task.done()
+
+    async def join(self, seconds: float) -> None:
+        if self._task is not asyncio.current_task():
+            await asyncio.wait([self._task], timeout=seconds)
+            self._task.cancel()

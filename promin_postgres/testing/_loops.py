@@ -56,8 +56,8 @@ class _LoopDatabase(AsyncDatabase):
 
 
 def _forget_frames(record: logging.LogRecord) -> bool:
-    # The pool logs that it was cancelled in the middle of a log-in. pytest keeps what was logged, the exception with its
-    # frames, and so the half-open connection: the server would wait for the rest of it, and the DROP for the server.
+    # The pool logs that it was cancelled in the middle of a log-in. pytest keeps what was logged: the exception, its
+    # frames, the half-open connection. The server would wait for the rest of it, and DROP DATABASE for the server.
     for argument in record.args if isinstance(record.args, tuple) else ():
         if isinstance(argument, asyncio.CancelledError):
             argument.__traceback__ = argument.__context__ = None

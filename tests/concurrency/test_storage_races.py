@@ -99,7 +99,7 @@ def test_a_creator_waits_for_one_that(twin: Twin, twin_storage: Any, promin_dsn:
     assert twin_storage.load_workflow("w").input == (1 if commit else 2)
 
 
-def test_a_signal_and_its_wait_never_miss_each_other(twin_storage: Any) -> None:
+def test_a_signal_and_its_wait_never_miss_each_other(twin_storage: Any, promin_dsn: str) -> None:
     met: Counter[bool] = Counter()
     for number in range(300):
         workflow_id = f"w{number}"
@@ -115,6 +115,7 @@ def test_a_signal_and_its_wait_never_miss_each_other(twin_storage: Any) -> None:
     assert set(met) == {True, False}, "both orders came up"
     waiting = twin_storage.list_workflows(status=WorkflowStatus.SUSPENDED, limit=300)
     assert len(waiting) == met[True]
+    assert deadlocks(promin_dsn) == 0
 
 
 def test_no_delivery_of_many_is_lost(twin_storage: Any) -> None:
@@ -211,3 +212,16 @@ def test_several_purge_at_once(twin_storage: Any, promin_dsn: str) -> None:
     assert sum(at_once([lambda: twin_storage.purge_completed(older_than=0, batch=7)] * 4)) == 60
     assert query(promin_dsn, "SELECT count(*) FROM wf_workflow_steps") == [(0,)]
     assert deadlocks(promin_dsn) == 0
+
+
+def test_a_purge_does_not_wait_for_a_workflow_that_is_being_begun_afresh(
+    twin: Twin, twin_storage: Any, promin_dsn: str
+) -> None:
+    connect = twin.pick(psycopg.Connection, psycopg.AsyncConnection).connect
+    for workflow_id in ("busy", "old"):
+        twin_storage.create_workflow(workflow_id, workflow_name="n")
+        twin_storage.complete_workflow(workflow_id)
+    with connect(promin_dsn) as connection:
+        twin_storage.start_fresh_run("busy", connection=connection)
+        assert twin_storage.purge_completed(older_than=0) == 1
+    assert [state.workflow_id for state in twin_storage.list_workflows()] == ["busy"]

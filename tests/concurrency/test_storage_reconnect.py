@@ -100,11 +100,13 @@ def test_an_answer_that_is_lost_after_the_commit(
 ) -> None:
     lease = storage.try_lock("w")
     lost = request.getfixturevalue("lost_answers")
-    WRITES[write](storage, lease)
+    answer = WRITES[write](storage, lease)
     assert lost == [f"workflow/{write.partition(':')[0]}"]
     attempts = storage.load_step_attempts("w")
     assert len(attempts) == (1 if write.startswith("save") else 0)
     if write == "take_lease":
+        assert storage.holds(answer)
+        storage.save_step_result("v", "a", 1, lease=answer)
         assert query(promin_dsn, "SELECT count(*) FROM wf_workflow_leases") == [(2,)]
         assert storage.try_lock("v") is None
 

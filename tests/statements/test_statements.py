@@ -15,10 +15,13 @@ from psycopg import pq, sql
 from promin_postgres._statement import SqlNames, Statement, read_sql
 from promin_postgres.cli._statements import CREATE_SCHEMA
 from promin_postgres.migrator import migrate
+from promin_postgres.queue import PgQueue
+from promin_postgres.queue._settings import queue_names
 
 SCHEMA, PREFIX = 'we"ird schema %s', "odd1_"
 LOOKUP = sql.Identifier(SCHEMA, f"{PREFIX}step_type")
-_MARK = re.compile(r"%(?:%|\((\w+)\)s)")
+QUEUE = queue_names("orders", SCHEMA)
+_MARK = re.compile(r"%(?:%|\((\w+)\)[sbt])")
 _UNKNOWN, _VOID = 705, 2278
 
 
@@ -29,6 +32,7 @@ def connection(promin_server: Any) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(promin_server.create_database(name), autocommit=True) as connection:
         connection.execute(SqlNames(SCHEMA, PREFIX).render(CREATE_SCHEMA))
         migrate(connection, schema=SCHEMA, table_prefix=PREFIX)
+        PgQueue.create(connection, "orders", schema=SCHEMA)
         yield connection
     promin_server.drop_database(name)
 
@@ -42,6 +46,8 @@ def names() -> SqlNames:
         PREFIX,
         {
             **one.extra,
+            **QUEUE.extra,
+            "channel": sql.Identifier("a channel"),
             "migrations": sql.Identifier(SCHEMA, f"{PREFIX}migrations"),
             "rows": sql.SQL(_rows(one)),
             "database": sql.Identifier('a "database"'),

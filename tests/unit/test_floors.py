@@ -13,10 +13,11 @@ from _sources import PACKAGE, modules
 NAME = "promin_postgres"
 
 FLOORS: list[set[str]] = [
-    {"errors", "_wait"},
+    {"errors", "_wait", "_advisory", "_watermark"},
     {"_time", "codec", "_statement"},
     {"_retry", "streams"},
     {"database"},
+    {"bell"},
     {"migrator", "lookups", "locks", "queue", "pgmq", "changes"},
     {"steps", "scheduler", "workflow"},
     {"worker"},

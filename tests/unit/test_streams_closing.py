@@ -154,6 +154,38 @@ def test_closing_merged_streams_closes_all_even_when_one_fails(twin: Twin, new: 
     assert [(tank.tank if twin.is_async else tank).closed for tank in tanks] == [1, 1, 1]
 
 
+def test_what_merge_holds_when_it_is_closed_is_given_back(twin: Twin, new: Any) -> None:
+    tanks = [twin.pick(Tank, AsyncTank)([number], lasting=True) for number in range(3)]
+    records = [tank.tank if twin.is_async else tank for tank in tanks]
+    first, *others = (new(tank) for tank in tanks)
+    with first.merge(*(getattr(other, "_target", other) for other in others)) as stream:
+        handed_out = next(stream)
+        for record in records:
+            record.await_(lambda t: bool(t.pulled))
+    for number, record in enumerate(records):
+        record.await_(lambda t: t.returned == ([] if t.pulled == [handed_out] else t.pulled))
+        assert record.pulled == [number]
+
+
+def test_a_value_that_comes_after_closing_is_given_back(threads: ThreadPoolExecutor) -> None:
+    class Parting(Tank):
+        """Hands out a value when it is closed, as a source does that was just taking one."""
+
+        def __next__(self) -> Any:
+            with self.changed:
+                self._note(waiting=True)
+                self.changed.wait_for(lambda: self.closed)
+            return "late"
+
+    tank = Parting()
+    stream = Stream(tank).timeout(60)
+    consumer = threads.submit(list, stream)
+    tank.await_(lambda t: t.waiting)
+    stream.close()
+    assert consumer.result(20) == []
+    tank.await_(lambda t: t.returned == ["late"])
+
+
 def test_closing_flat_map_closes_the_inner_source(
     twin: Twin, new: Any, tank: Any, record: Tank, threads: ThreadPoolExecutor
 ) -> None:

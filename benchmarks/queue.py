@@ -1,0 +1,201 @@
+"""The message queue against pgmq: publishing, receiving and acknowledging, a backlog, and a held vacuum horizon.
+
+    python -m benchmarks.queue [--rounds 7] [--short]
+
+pgmq is the extension's SQL as the PyPI package `pgmq` carries it, through bare psycopg; "ack one by one" goes through
+that package's own client. Commits are durable, but for PgQueue's claims and acks, whose loss only delivers again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from urllib.parse import urlsplit
+
+import matplotlib as mpl
+import psycopg
+from pgmq import PGMQueue
+
+from benchmarks._common import FOLDER, SETTINGS, interleave, medians, report
+from promin_postgres.database import Database
+from promin_postgres.queue import PgQueue
+from promin_postgres.testing import postgres_server
+
+BATCH = 100
+PAYLOAD = {"n": 1, "customer": "c-17"}
+TEXTS = [json.dumps(PAYLOAD)] * 10_000
+
+
+class Bench:
+    def __init__(self, dsn: str, *, messages: int) -> None:
+        self.dsn = dsn
+        self.messages = messages
+        self.raw = psycopg.connect(dsn, autocommit=True)
+        self.raw.execute(files("pgmq").joinpath("sql/pgmq.sql").read_text())
+        self.raw.execute("SELECT pgmq.create('bench')")
+        url = urlsplit(dsn)
+        self.client = PGMQueue(
+            host=str(url.hostname), port=str(url.port), username=str(url.username), password=str(url.password),
+            database=url.path.lstrip("/"), init_extension=False,
+        )  # fmt: skip
+        self.db = Database.connect(dsn)
+        self.queue: PgQueue[dict[str, object]] = PgQueue.create(self.db, "bench", visibility_timeout=600)
+
+    def close(self) -> None:
+        self.client.pool.close()
+        self.db.close()
+        self.raw.close()
+
+    def publish_ours(self) -> float:
+        self.queue.purge()
+        values = [PAYLOAD] * len(TEXTS)
+        return rate(len(values), lambda: self.queue.publish_many(values))
+
+    def publish_pgmq(self) -> float:
+        self.raw.execute("SELECT pgmq.purge_queue('bench')")
+        send = "SELECT * FROM pgmq.send_batch('bench', %s::jsonb[])"
+        return rate(len(TEXTS), lambda: self.raw.execute(send, [TEXTS]).fetchall())
+
+    def fill_ours(self, count: int) -> None:
+        self.queue.purge()
+        for _ in range(0, count, len(TEXTS)):
+            self.queue.publish_many([PAYLOAD] * min(count, len(TEXTS)))
+
+    def fill_pgmq(self, count: int) -> None:
+        self.raw.execute("SELECT pgmq.purge_queue('bench')")
+        self.raw.execute(
+            "SELECT pgmq.send_batch('bench', array_agg(%s::jsonb)) FROM generate_series(1, %s)", [TEXTS[0], count]
+        )
+
+    def take_ours(self, count: int) -> float:
+        def work() -> None:
+            for _ in range(0, count, BATCH):
+                assert not self.queue.ack_many(self.queue.receive(BATCH))
+
+        return rate(count, work)
+
+    def batches_ours(self) -> float:
+        self.fill_ours(self.messages)
+        return self.take_ours(self.messages)
+
+    def batches_pgmq(self) -> float:
+        self.fill_pgmq(self.messages)
+
+        def work() -> None:
+            for _ in range(0, self.messages, BATCH):
+                rows = self.raw.execute("SELECT msg_id, message FROM pgmq.read('bench', 600, %s)", [BATCH]).fetchall()
+                self.raw.execute("SELECT pgmq.delete('bench', %s::bigint[])", [[row[0] for row in rows]]).fetchall()
+
+        return rate(self.messages, work)
+
+    def loop_ours(self) -> float:
+        self.fill_ours(self.messages // 10)
+
+        def work() -> None:
+            with self.queue.subscribe_ack(batch_size=BATCH, until_empty=True) as stream:
+                for envelope in stream:
+                    envelope.ack()
+
+        return rate(self.messages // 10, work)
+
+    def loop_pgmq(self) -> float:
+        self.fill_pgmq(self.messages // 10)
+
+        def work() -> None:
+            while batch := self.client.read_batch("bench", vt=600, batch_size=BATCH):
+                for message in batch:
+                    self.client.delete("bench", message.msg_id)
+
+        return rate(self.messages // 10, work)
+
+    def backlog(self, waiting: int) -> float:
+        self.fill_ours(waiting + self.messages)
+        self.raw.execute("VACUUM ANALYZE pgq_bench")
+        return self.take_ours(self.messages)
+
+    def horizon(self, rounds: int) -> list[float]:
+        """Rates of consecutive stretches of 10,000 messages while another transaction holds the vacuum horizon."""
+        with held_horizon(self.dsn):
+            self.fill_ours(10_000)
+            rates = []
+            for _ in range(rounds):
+                self.queue.publish_many([PAYLOAD] * 10_000)
+                rates.append(self.take_ours(10_000))
+        return rates
+
+
+@contextmanager
+def held_horizon(dsn: str) -> Iterator[None]:
+    with psycopg.connect(dsn) as holder:
+        holder.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        holder.execute("SELECT pg_current_xact_id()")
+        yield
+        holder.rollback()
+
+
+def rate(count: int, work: object) -> float:
+    started = time.perf_counter()
+    work()  # type: ignore[operator]
+    return count / (time.perf_counter() - started)
+
+
+def plot(figures: dict[str, float], horizon: list[float]) -> None:
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    fig, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4))
+    pairs = {"publish 10,000": "publish", "receive + ack, 100": "batches", "ack one by one": "loop"}
+    for offset, (who, color) in enumerate([("ours", "#2a6f97"), ("pgmq", "#bbbbbb")]):
+        left.bar([n + 0.4 * offset for n in range(3)], [figures[f"{p}_{who}"] for p in pairs.values()], 0.38, label=who,
+                 color=color)  # fmt: skip
+    left.set_xticks([n + 0.2 for n in range(3)], list(pairs))
+    left.set_yscale("log")
+    left.set_ylabel("messages per second")
+    left.legend()
+    right.plot([10_000 * (n + 1) for n in range(len(horizon))], horizon, marker="o", color="#2a6f97")
+    right.set_ylim(bottom=0)
+    right.set_title("while another transaction holds the vacuum horizon")
+    right.set_xlabel("messages so far")
+    right.set_ylabel("messages per second")
+    fig.tight_layout()
+    fig.savefig(FOLDER / "queue.png", dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--short", action="store_true", help="a tenth of the work, to see that it runs")
+    options = parser.parse_args()
+    scale = 10 if options.short else 1
+    with postgres_server(durable=True, settings=SETTINGS) as server:
+        bench = Bench(server.create_database(), messages=20_000 // scale)
+        names = ["publish", "batches", "loop"]
+        cases = {f"{name}_{who}": getattr(bench, f"{name}_{who}") for name in names for who in ("ours", "pgmq")}
+        figures = interleave(cases, options.rounds)
+        waiting = 1_000_000 // scale
+        backlogs = interleave({"1,000": lambda: bench.backlog(1_000), "full": lambda: bench.backlog(waiting)}, 3)
+        horizon = bench.horizon(12)
+        bench.close()
+        middle = medians(figures) | medians(backlogs)
+        goals = {"publish": 1.5, "batches": 1.5, "loop": 2.0}
+        rows = [
+            (name, f"{middle[f'{name}_ours']:,.0f}/s", f"pgmq {middle[f'{name}_pgmq']:,.0f}/s",
+             f"{middle[f'{name}_ours'] / middle[f'{name}_pgmq']:.2f} ({goals[name]})")
+            for name in names
+        ]  # fmt: skip
+        rows.append((f"backlog of {waiting:,}", f"{middle['full']:,.0f}/s", f"of 1,000: {middle['1,000']:,.0f}/s",
+                     f"{middle['full'] / middle['1,000']:.2f} (flat)"))  # fmt: skip
+        start, end = sum(horizon[:3]) / 3, sum(horizon[-3:]) / 3
+        rows.append(
+            ("horizon held, after 110,000", f"{end:,.0f}/s", f"at first: {start:,.0f}/s", f"{end / start:.2f} (0.85)")
+        )
+        report("queue", str(server.version), rows, {**figures, **backlogs, "horizon": horizon})
+        plot(middle, horizon)
+
+
+if __name__ == "__main__":
+    main()

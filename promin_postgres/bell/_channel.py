@@ -1,0 +1,111 @@
+"""Names of channels, and what a listener knows of one. Pure."""
+
+from __future__ import annotations
+
+import threading
+from hashlib import blake2b
+from typing import Any
+
+import attrs
+
+from promin_postgres._advisory import advisory_key
+
+LINGER = 0.05
+"""Seconds for which the door is kept after the last wait, so that short work does not open and close it each time."""
+
+SOONEST, LATEST = 0.002, 0.05
+"""Seconds between two polls while a producer is under way that found nobody waiting: at first, and at most."""
+
+
+def channel_name(schema: str, table: str) -> str:
+    """The channel that rings for a table: within PostgreSQL's 63 bytes whatever the names are."""
+    return f"promin_{blake2b(f'{schema}.{table}'.encode(), digest_size=12).hexdigest()}"
+
+
+def door_key(channel: str) -> int:
+    """The advisory lock that is the channel's door."""
+    return advisory_key("door", channel)
+
+
+@attrs.define(eq=False)
+class Channel:
+    """What a listener knows of one channel.
+
+    `quiet` says that it is safe to wait: the door was taken, here or by another listener, before the last poll.
+    """
+
+    name: str
+    ears: set[Any] = attrs.field(factory=set)
+    heard: bool = False
+    held: bool = False
+    quiet: bool = False
+    asked: bool = False
+    waiting: int = 0
+    left_at: float = 0.0
+    retry_at: float | None = None
+    pause: float = SOONEST
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+
+    @property
+    def door(self) -> int:
+        return door_key(self.name)
+
+    def enter(self) -> None:
+        """One more waits."""
+        with self._lock:
+            self.waiting += 1
+
+    def leave(self, now: float) -> bool:
+        """One less waits; whether the door is held for nobody from now on."""
+        with self._lock:
+            self.waiting -= 1
+            self.left_at = now
+            return self.held and self.waiting == 0
+
+    def wake(self) -> None:
+        """Let everybody who waits for this channel poll."""
+        for ear in tuple(self.ears):
+            ear.ring()
+
+    def answered(self, door: str, now: float) -> None:
+        """The server's answer to an attempt at the door (sql/bell/take_door.sql)."""
+        self.asked = False
+        self.held = door == "held"
+        self.quiet = door != "producer"
+        if self.quiet:
+            self.pause = SOONEST
+            self.wake()  # what was committed before the door closed has rung for nobody
+        else:
+            self.retry_at = now + self.pause
+            self.pause = min(2 * self.pause, LATEST)
+
+    def rung(self) -> None:
+        """Somebody rang: a producer, or a listener that leaves the door to others."""
+        if not self.held:
+            self.quiet = False
+        self.wake()
+
+    def forget(self) -> None:
+        """The connection broke: nothing is known any more."""
+        self.heard = self.held = self.quiet = self.asked = False
+        self.retry_at = None
+        self.wake()
+
+    def due(self, now: float) -> bool:
+        """Whether it is time to poll again behind a producer."""
+        if self.retry_at is None or now < self.retry_at:
+            return False
+        self.retry_at = None
+        return True
+
+    def may_leave(self, now: float) -> bool:
+        """Whether the door is held for nobody."""
+        return self.held and self.waiting == 0 and now - self.left_at >= LINGER
+
+    def next_look(self, now: float) -> float:
+        """Seconds until something here may be due."""
+        if self.retry_at is not None:
+            return max(0.0, self.retry_at - now)
+        if self.held and self.waiting == 0:
+            return max(0.0, self.left_at + LINGER - now)
+        return float("inf")

@@ -1,0 +1,180 @@
+# Generated from _async.py by tools/twins.py. Do not edit: edit that and generate again.
+"""Ear: hears one channel, over the one LISTEN connection that a database has in this process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import weakref
+from typing import Any
+
+import psycopg
+from psycopg import Connection, sql
+
+from promin_postgres._retry import RECONNECT
+from promin_postgres._statement import SqlNames
+from promin_postgres._wait import Background, Signal, Waker, home, sleep
+from promin_postgres.bell._channel import Channel
+from promin_postgres.bell._statements import ASK, LEAVE_DOOR, LISTEN, TAKE_DOOR
+from promin_postgres.database import Database, Executor
+
+logger = logging.getLogger(__name__)
+
+_ASK_EVERY = 30.0
+
+
+def open_ear(db: Database, channel: str) -> Ear:
+    """An ear on a channel; close it when nobody waits any more.
+
+    All ears of a database in this process share one connection, which opens with the first and closes with the last.
+    """
+    here = home()
+    with _LOCK:
+        bell = _BELLS.get(db)
+        if bell is None or bell.home != here or bell.closed:
+            bell = _BELLS[db] = Bell(db, here)
+        return bell.open_ear(channel)
+
+
+class Ear:
+    """Waits for a channel to ring."""
+
+    def __init__(self, bell: Bell, channel: Channel) -> None:
+        self._bell = bell
+        self._channel = channel
+        self._signal = Signal()
+        self._open = True
+
+    def clear(self) -> None:
+        """Forget what rang so far. Call it before a poll: what rings during the poll is then not missed."""
+        self._signal.clear()
+
+    def wait(self, seconds: float) -> None:
+        """Return when it is time to poll: on a ring, after `seconds`, or when a ring may have been missed."""
+        channel = self._channel
+        channel.enter()
+        try:
+            if not channel.quiet:
+                self._bell.ask(channel)
+            if not self._signal.wait(seconds) and not channel.held:
+                channel.quiet = False  # the listener that held the door may have died with it
+        finally:
+            if channel.leave(time.monotonic()):
+                self._bell.wake()
+
+    def ring(self) -> None:
+        """End the wait, or the next one, from any thread."""
+        self._signal.set()
+
+    def close(self) -> None:
+        """Stop listening; a wait under way ends."""
+        if self._open:
+            self._open = False
+            self.ring()
+            self._bell.close_ear(self, self._channel)
+
+
+class Bell:
+    """The LISTEN connection of a database, and the loop that reads from it."""
+
+    def __init__(self, db: Database, home: object) -> None:
+        # No strong reference: the registry of bells must not keep a database alive.
+        self._db = weakref.ref(db)
+        self.home = home
+        self.closed = False
+        self._channels: dict[str, Channel] = {}
+        self._waker = Waker()
+        self._background: Background | None = None
+
+    def open_ear(self, name: str) -> Ear:
+        channel = self._channels.setdefault(name, Channel(name))
+        ear = Ear(self, channel)
+        channel.ears.add(ear)
+        if self._background is None:
+            self._background = Background(self._run, "promin-bell")
+        self.wake()
+        return ear
+
+    def close_ear(self, ear: Ear, channel: Channel) -> None:
+        with _LOCK:
+            channel.ears.discard(ear)
+            if self.closed or any(other.ears for other in self._channels.values()):
+                return
+            self.closed = True
+        self.wake()
+        if self._background is not None:
+            self._background.join(5.0)
+        self._waker.close()
+
+    def ask(self, channel: Channel) -> None:
+        """Have the door of a channel taken; everybody who waits for it is told."""
+        if not channel.asked:
+            channel.asked = True
+            self.wake()
+
+    def wake(self) -> None:
+        self._waker.wake()
+
+    def _run(self) -> None:
+        failures = 0
+        while not self.closed:
+            try:
+                self._listen()
+                failures = 0
+            except psycopg.Error as error:
+                failures += 1
+                logger.warning("the LISTEN connection failed; polling until it is back: %s", error)
+                for channel in tuple(self._channels.values()):
+                    channel.forget()
+                sleep(RECONNECT.pause(failures, draw=1.0))
+
+    def _listen(self) -> None:
+        db = self._db()
+        if db is None:
+            self.closed = True
+            return
+        executor = db.executor()
+        with db.dedicated() as connection:
+            row = executor.fetch_one(ASK, connection=connection)
+            hears = row is not None and row["pid"] == connection.info.backend_pid
+            if not hears:
+                logger.warning(
+                    "behind a transaction pooler nothing rings: polling only (give listen_dsn to change that)"
+                )
+            while not self.closed:
+                if hears:
+                    self._attend(executor, connection)
+                now = time.monotonic()
+                look = min((channel.next_look(now) for channel in tuple(self._channels.values())), default=_ASK_EVERY)
+                self._waker.wait(connection.fileno(), min(look, _ASK_EVERY))
+                if time.monotonic() - now >= _ASK_EVERY:
+                    executor.fetch_one(ASK, connection=connection)
+
+    def _attend(self, executor: Executor, connection: Connection[Any]) -> None:
+        """Do what the channels ask for, then hand out what rang."""
+        for channel in tuple(self._channels.values()):
+            now = time.monotonic()
+            if not channel.heard:
+                names = SqlNames(extra={"channel": sql.Identifier(channel.name)})
+                Executor(executor.db, names).execute(LISTEN, connection=connection)
+                channel.heard = True
+                channel.wake()
+            if channel.due(now):
+                channel.wake()
+            if channel.asked:
+                row = executor.fetch_one(TAKE_DOOR, {"door": channel.door}, connection=connection)
+                channel.answered("producer" if row is None else row["door"], time.monotonic())
+            elif channel.may_leave(now):
+                channel.held = channel.quiet = False
+                executor.fetch_one(
+                    LEAVE_DOOR, {"door": channel.door, "channel": channel.name}, connection=connection
+                )
+        for notify in connection.notifies(timeout=0):
+            rung = self._channels.get(notify.channel)
+            if rung is not None:
+                rung.rung()
+
+
+_LOCK = threading.Lock()  # never held across a wait, so that it serves tasks as well
+_BELLS: weakref.WeakKeyDictionary[Database, Bell] = weakref.WeakKeyDictionary()

@@ -1,0 +1,242 @@
+"""AsyncQueueCore: the statements of one queue, fenced and decoded; what the queue and its streams are made of."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from promin_postgres._time import Seconds, check_seconds
+from promin_postgres._watermark import Watermark
+from promin_postgres.codec import Codec
+from promin_postgres.database import AsyncDatabase, AsyncExecutor
+from promin_postgres.errors import CodecError, LeaseLost
+from promin_postgres.queue import _statements as sql
+from promin_postgres.queue._records import Fetched
+from promin_postgres.queue._settings import QueueSettings, delay_of, queue_names
+from promin_postgres.streams import AsyncSinkable
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+class AsyncEnvelope(Generic[T]):
+    """A message that is leased to us: settle it before its visibility timeout has passed."""
+
+    __slots__ = ("_core", "created_at", "deliveries", "headers", "message_id", "receipt", "value")
+
+    def __init__(self, core: AsyncQueueCore[T], fetched: Fetched, value: T) -> None:
+        self._core = core
+        self.value = value
+        self.message_id = fetched.message_id
+        self.receipt = fetched.receipt
+        self.deliveries = fetched.deliveries
+        self.created_at: datetime = fetched.created_at
+        self.headers: dict[str, Any] | None = None if fetched.headers is None else json.loads(fetched.headers)
+
+    async def ack(self, *, connection: Any = None) -> None:
+        """The message is done with: it is deleted, or archived.
+
+        Raises:
+            LeaseLost: The visibility timeout has passed; the message is, or will be, delivered again.
+        """
+        if not await self._core.ack([self], connection=connection):
+            raise self._lost()
+
+    async def take(self) -> bool:
+        """Acknowledge; whether the message was still ours."""
+        return bool(await self._core.ack([self]))
+
+    async def nack(self, delay: Seconds = 0, error: object = None) -> None:
+        """Give the message back, to be delivered again after `delay`, or buried if that was its last attempt.
+
+        Args:
+            delay: Seconds or a timedelta.
+            error: Kept with the message: a text or an exception.
+
+        Raises:
+            LeaseLost
+        """
+        if not await self._core.nack([self], delay=delay, error=error):
+            raise self._lost()
+
+    async def extend(self, seconds: Seconds) -> None:
+        """Hold the message for that long from now on.
+
+        Raises:
+            LeaseLost
+        """
+        if not await self._core.extend([self], seconds):
+            raise self._lost()
+
+    def _lost(self) -> LeaseLost:
+        return LeaseLost(f"message {self.message_id} of queue {self._core.settings.name!r}")
+
+    def __repr__(self) -> str:
+        return f"<message {self.message_id} of {self._core.settings.name!r}, delivery {self.deliveries}>"
+
+
+class AsyncQueueCore(Generic[T]):
+    """One queue on one database. Safe to share between threads and tasks."""
+
+    def __init__(
+        self,
+        db: AsyncDatabase,
+        settings: QueueSettings,
+        schema: str,
+        codec: Codec[T],
+        dead_letter: AsyncSinkable[T] | None,
+    ) -> None:
+        self.db = db
+        self.settings = settings
+        self.codec = codec
+        self.sql = AsyncExecutor(db, queue_names(settings.name, schema))
+        self.channel, self._door = settings.bell_of(schema)
+        self._dead_letter = dead_letter
+        self._watermark = Watermark()
+
+    def encode(self, values: Sequence[T]) -> list[str]:
+        subject = f"queue {self.settings.name!r}"
+        return [self.codec.encode(value, subject=subject) for value in values]
+
+    def bell(self, connection: Any) -> dict[str, Any]:
+        """The parameters with which a statement rings; in a caller's transaction it rings without trying the door."""
+        return {
+            "notify": self.settings.notify,
+            "ring": connection is not None,
+            "door": self._door,
+            "channel": self.channel,
+        }
+
+    def _durability(self, connection: Any) -> dict[str, bool]:
+        """Whether settling waits for the disk; a caller's transaction keeps its own setting."""
+        return {"durable": self.settings.durable_acks or connection is not None}
+
+    async def fetch(self, limit: int, visibility_timeout: float) -> list[Fetched]:
+        """Lease up to `limit` messages, oldest first; what is found exhausted is buried on the way."""
+        began = time.monotonic()
+        after = self._watermark.after()
+        rows = await self._claim(after, limit, visibility_timeout, began)
+        if not rows and after:
+            rows = await self._claim(0, limit, visibility_timeout, time.monotonic())
+        dead = [row["id"] for row in rows if row["dead"]]
+        if dead:
+            await self.send_dead(dead)
+        if dead and len(dead) == len(rows):
+            return await self.fetch(limit, visibility_timeout)
+        return sorted(
+            (
+                Fetched(
+                    message_id=row["id"],
+                    receipt=row["receipt"],
+                    text=row["value"],
+                    headers=row["headers"],
+                    created_at=row["created_at"],
+                    deliveries=row["deliveries"],
+                )
+                for row in rows
+                if not row["dead"]
+            ),
+            key=lambda fetched: fetched.message_id,
+        )
+
+    async def _claim(self, after: int, limit: int, visibility_timeout: float, began: float) -> list[dict[str, Any]]:
+        if after == 0:
+            await self.sql.execute(sql.PROMOTE)
+        params = {
+            "after": after,
+            "limit": limit,
+            "visibility_timeout": timedelta(seconds=visibility_timeout),
+            "receipt": secrets.randbits(62),
+            "max_attempts": self.settings.max_attempts,
+        }
+        rows = await self.sql.fetch_all(sql.CLAIM, params)
+        last = max((row["id"] for row in rows), default=None)
+        self._watermark.looked(after=after, last=last, began=began)
+        return rows
+
+    async def open(self, fetched: Fetched) -> AsyncEnvelope[T] | None:
+        """Decode a message; one that does not decode is buried with the reason, and None comes back."""
+        try:
+            value = self.codec.decode(fetched.text, subject=f"message {fetched.message_id}")
+        except CodecError as error:
+            logger.warning("queue %r: buried: %s", self.settings.name, error)
+            await self.nack([fetched], error=error, bury=True)
+            return None
+        return AsyncEnvelope(self, fetched, value)
+
+    async def ack(self, messages: Sequence[Fetched | AsyncEnvelope[T]], *, connection: Any = None) -> list[int]:
+        """Settle; returns the ids that were still ours."""
+        statement = sql.ACK if self.settings.ack_mode == "delete" else sql.ACK_TO_ARCHIVE
+        rows = await self.sql.fetch_all(
+            statement, _fence(messages) | self._durability(connection), connection=connection
+        )
+        return [row["id"] for row in rows]
+
+    async def nack(
+        self,
+        messages: Sequence[Fetched | AsyncEnvelope[T]],
+        *,
+        delay: Seconds = 0,
+        error: object = None,
+        bury: bool = False,
+    ) -> list[int]:
+        """Give back; returns the ids that were still ours."""
+        params = (
+            _fence(messages)
+            | self._durability(None)
+            | self.bell(None)
+            | {
+                "delay": delay_of(check_seconds("delay", delay))["delay"],
+                "error": None if error is None else storable_error(error),
+                "bury": bury,
+                "max_attempts": self.settings.max_attempts,
+            }
+        )
+        rows = await self.sql.fetch_all(sql.NACK, params)
+        self._watermark.reset()
+        dead = [row["id"] for row in rows if row["dead"]]
+        if dead and not bury:
+            await self.send_dead(dead)
+        return [row["id"] for row in rows]
+
+    async def extend(self, messages: Sequence[Fetched | AsyncEnvelope[T]], seconds: Seconds) -> list[int]:
+        """Hold for longer; returns the ids that are still ours."""
+        params = _fence(messages) | {"seconds": timedelta(seconds=check_seconds("seconds", seconds, positive=True))}
+        return [row["id"] for row in await self.sql.fetch_all(sql.EXTEND, params)]
+
+    async def release(self, messages: Sequence[Fetched | AsyncEnvelope[T]]) -> None:
+        """Give back what was not handed out, as if it had never been fetched."""
+        if messages:
+            await self.sql.fetch_all(sql.RELEASE, _fence(messages))
+            self._watermark.reset()
+
+    async def send_dead(self, ids: Sequence[int]) -> None:
+        """Hand dead messages to the dead-letter sink, if there is one. What it refuses stays dead in the queue."""
+        if self._dead_letter is None:
+            return
+        for message_id in ids:
+            try:
+                async with self.db.transaction() as connection:
+                    row = await self.sql.fetch_one(sql.TAKE_DEAD, {"id": message_id}, connection=connection)
+                    if row is not None:
+                        await self._dead_letter.publish(self.codec.decode(row["value"]))
+            except Exception:
+                logger.exception("queue %r: message %d stays dead", self.settings.name, message_id)
+
+
+def _fence(messages: Sequence[Fetched | AsyncEnvelope[Any]]) -> dict[str, Any]:
+    return {
+        "ids": [message.message_id for message in messages],
+        "receipts": [message.receipt for message in messages],
+    }
+
+
+def storable_error(error: object) -> str:
+    text = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error)
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()[:10_000]
