@@ -1,7 +1,7 @@
-"""Durable workflows on nothing but PostgreSQL."""
+"""Durable workflows and message queues on nothing but PostgreSQL."""
 
 from promin_postgres._retry import Retry
-from promin_postgres.codec import JSON, Codec
+from promin_postgres.codec import JSON, Codec, codec_for
 from promin_postgres.database import AsyncDatabase, Database
 from promin_postgres.errors import (
     AlreadyExists,
@@ -38,6 +38,8 @@ from promin_postgres.migrator import (
     migration_sql,
     migration_status,
 )
+from promin_postgres.queue import AsyncPgQueue, PgQueue
+from promin_postgres.streams import AsyncStream, Stream
 from promin_postgres.workflow import (
     AsyncPostgresWorkflowStorage,
     AsyncWorkflow,
@@ -52,7 +54,9 @@ __all__ = [
     "JSON",
     "AlreadyExists",
     "AsyncDatabase",
+    "AsyncPgQueue",
     "AsyncPostgresWorkflowStorage",
+    "AsyncStream",
     "AsyncWorkflow",
     "AttemptType",
     "Codec",
@@ -66,12 +70,14 @@ __all__ = [
     "LookupMismatch",
     "MigrationError",
     "NotFound",
+    "PgQueue",
     "PostgresWorkflowStorage",
     "ProminError",
     "Retry",
     "StepFailed",
     "StepStatus",
     "StepType",
+    "Stream",
     "Workflow",
     "WorkflowCancelled",
     "WorkflowError",
@@ -83,6 +89,7 @@ __all__ = [
     "async_seed_lookups",
     "async_validate_lookups",
     "async_workflow",
+    "codec_for",
     "define_lookup",
     "migrate",
     "migration_sql",

@@ -3,7 +3,7 @@
     def test_publish(promin_db):
         PgQueue(promin_db).publish("orders", {"id": 1})
 
-pytest loads it in every run where promin-postgres is installed, so nothing is imported or started before it is used.
+pytest loads it in every run where promin-postgres is installed, so no launcher is imported before it is used.
 Under xdist the process that hands out the tests owns the server, and starts it when the first worker asks.
 """
 

@@ -292,7 +292,7 @@ class TestWorkers:
 
             def pytest_unconfigure(config):
                 if not hasattr(config, "workerinput"):
-                    print("imported:", *sorted({"psycopg", "docker", "promin_postgres.database"} & {*sys.modules}))
+                    print("imported:", *sorted({"docker", "promin_postgres.testing._launch"} & {*sys.modules}))
             """
         )
         suite.makepyfile("def test_it():\n    pass\n")

@@ -10,6 +10,12 @@ import pytest
 
 from promin_postgres.queue import AsyncPgQueue, PgQueue
 
+AT_THE_DOOR = """
+    SELECT pid FROM pg_locks
+    WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
 
 @pytest.fixture
 def make(twin, promin_dsn):
@@ -131,9 +137,7 @@ def test_a_broken_listener_is_mended(make, promin_dsn):
         reader.start()
         wait_for_listener(promin_dsn)
         with psycopg.connect(promin_dsn, autocommit=True) as connection:
-            (broken,) = connection.execute(
-                "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted"
-            ).fetchone()
+            (broken,) = connection.execute(AT_THE_DOOR).fetchone()
             connection.execute("SELECT pg_terminate_backend(%s)", [broken])
         queue.publish("during")
         wait_for_listener(promin_dsn, other_than=broken)
@@ -178,10 +182,7 @@ def wait_for_listener(dsn, other_than=None):
     deadline = time.monotonic() + 20
     with psycopg.connect(dsn, autocommit=True) as connection:
         while time.monotonic() < deadline:
-            row = connection.execute(
-                "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted"
-                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-            ).fetchone()
+            row = connection.execute(AT_THE_DOOR).fetchone()
             if row is not None and row[0] != other_than:
                 return
             time.sleep(0.01)

