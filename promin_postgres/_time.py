@@ -30,4 +30,6 @@ def check_moment(argument: str, value: datetime) -> datetime:
         raise InvalidArgument(argument, value, "must be a datetime")
     if value.tzinfo is None or value.utcoffset() is None:
         raise InvalidArgument(argument, value, "must have a time zone")
+    if not 2 <= value.year <= 9998:  # in another zone it would be a year that Python cannot read back
+        raise InvalidArgument(argument, value, "must be between the years 2 and 9998")
     return value

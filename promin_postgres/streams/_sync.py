@@ -32,8 +32,8 @@ class Stream(Generic[T_co]):
 
     Nothing is pulled from the source before a value is asked for, and no more than that takes, except where a method
     says otherwise. The stream is over when its source is, when a function fails, when its consumer is cancelled, and
-    when it is closed; each of them closes the source. Every method but the last ones returns a new stream on the same
-    source: closing any of them closes it.
+    when it is closed; each of them closes the source. Streams made of one another have one source: closing any of them
+    closes it.
 
     One consumer at a time; `close` may come from anywhere, and whoever waits for a value then sees the end of the
     stream. What an operator had pulled and not handed out by then goes back to the source, if that takes values back.
@@ -45,9 +45,7 @@ class Stream(Generic[T_co]):
     """
 
     def __init__(self, source: SourceLike[T_co]) -> None:
-        self._upstream: Upstream[T_co] = (
-            source if isinstance(source, operators.Operator) else Root(source)
-        )
+        self._upstream: Upstream[T_co] = _upstream_of(source)
         self._closed = False
 
     def __iter__(self) -> Stream[T_co]:

@@ -39,11 +39,18 @@ def test_par_map_runs_as_many_at_once_as_it_may(new: Any) -> None:
 def test_par_map_never_holds_more_than_that(new: Any, tank: Any) -> None:
     record = record_of(tank)
     record.values = list(range(100))
-    stream = new(tank).par_map(str, concurrency=4)
-    for handed_out in range(1, 50):
-        next(stream)
-        assert len(record.pulled) - handed_out <= 4
-    stream.close()
+    exceeded: list[bool] = []
+
+    def work(number: int) -> int:
+        if number == 0:  # the others are done and wait for this one
+            with record.changed:
+                exceeded.append(record.changed.wait_for(lambda: len(record.pulled) > 4, timeout=0.2))
+        return number
+
+    with new(tank).par_map(work, concurrency=4) as stream:
+        assert list(itertools.islice(stream, 50)) == list(range(50))
+    assert exceeded == [False]
+    assert len(record.pulled) <= 54
 
 
 def test_par_map_hands_out_a_result_while_the_source_has_nothing(new: Any, tank: Any) -> None:

@@ -88,6 +88,13 @@ def test_a_closed_stream_pulls_nothing(new: Any, tank: Any, record: Tank, build:
 
 
 @operators
+def test_a_stream_that_has_ended_is_closed(twin: Twin, new: Any, build: Build) -> None:
+    tank = twin.pick(Tank, AsyncTank)([1])
+    assert len(list(build(new(tank)))) == 1
+    assert (tank.tank if twin.is_async else tank).closed == 1
+
+
+@operators
 def test_an_error_of_the_source_arrives_after_what_came_before_it(twin: Twin, new: Any, build: Build) -> None:
     tank = twin.pick(Tank, AsyncTank)([1, KeyError("broken")])
     stream = build(new(tank))
@@ -197,6 +204,18 @@ def test_closing_flat_map_closes_the_inner_source(
     stream.close()
     assert consumer.result(20) == []
     assert (record.closed, inner_record.closed) == (1, 1)
+
+
+def test_an_inner_source_that_comes_after_closing_is_closed() -> None:
+    inner = Tank(lasting=True)
+
+    def find(_: int) -> Tank:
+        stream.close()
+        return inner
+
+    stream = Stream([1]).flat_map(find)
+    assert list(stream) == []
+    assert inner.closed == 1
 
 
 def test_closing_ends_the_pause_of_throttle(new: Any, threads: ThreadPoolExecutor) -> None:
