@@ -28,9 +28,10 @@ class PgQueue(Generic[T]):
     """A durable message queue in two tables, `pgq_<name>` and its archive. Made by `create` or `wrap`.
 
     Delivery is at least once, in the order of publication among the messages that wait; one that comes back, or whose
-    transaction commits late, may be overtaken for up to a second. A message is handed to one consumer at a time: for `visibility_timeout` after it was fetched it is that consumer's, and nobody else's settling
-    counts. After `max_attempts` deliveries without an ack it is dead: it stays with its last error until
-    `requeue_dead`, or goes to the `dead_letter` sink.
+    transaction commits late, may be overtaken for up to a second. A message is handed to one consumer at a time: for
+    `visibility_timeout` after it was fetched it is that consumer's, and nobody else's settling counts. After
+    `max_attempts` deliveries without an ack it is dead: it stays with its last error until `requeue_dead`, or goes to
+    the `dead_letter` sink.
 
     Safe to share between threads and tasks.
     """
