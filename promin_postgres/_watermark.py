@@ -20,20 +20,20 @@ class Watermark:
     """The id after which one claimer looks."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+        self.clock = clock
         self._last = 0
         self._next_start = 0.0
 
     def after(self) -> int:
         """Look for ids greater than this; 0 is a look from the start."""
-        return 0 if self._clock() >= self._next_start else self._last
+        return 0 if self.clock() >= self._next_start else self._last
 
     def looked(self, *, after: int, last: int | None, began: float) -> None:
         """What a look gave: `last` is the highest id found, if any; it `began` at that time of the clock."""
         if last is not None:
             self._last = max(self._last, last)
         if after == 0:
-            now = self._clock()
+            now = self.clock()
             self._next_start = now + min(_AT_MOST, _SHARE * (now - began))
 
     def reset(self) -> None:

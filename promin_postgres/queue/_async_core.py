@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -119,11 +118,11 @@ class AsyncQueueCore(Generic[T]):
 
     async def fetch(self, limit: int, visibility_timeout: float) -> list[Fetched]:
         """Lease up to `limit` messages, oldest first; what is found exhausted is buried on the way."""
-        began = time.monotonic()
+        began = self._watermark.clock()
         after = self._watermark.after()
         rows = await self._claim(after, limit, visibility_timeout, began)
         if not rows and after:
-            rows = await self._claim(0, limit, visibility_timeout, time.monotonic())
+            rows = await self._claim(0, limit, visibility_timeout, self._watermark.clock())
         dead = [row["id"] for row in rows if row["dead"]]
         if dead:
             await self.send_dead(dead)
