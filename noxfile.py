@@ -49,7 +49,7 @@ def lint(session: nox.Session) -> None:
 def typing(session: nox.Session) -> None:
     """mypy (strict) and pyright."""
     session.run(sys.executable, "-m", "mypy")
-    session.run(sys.executable, "-m", "pyright")
+    session.run(sys.executable, "-m", "pyright", "--pythonpath", sys.executable)
 
 
 @nox.session(python=False)

@@ -92,12 +92,12 @@ def test_a_nack_with_a_delay_waits(make, promin_dsn):
 
 @pytest.mark.parametrize(
     "delay",
-    [60, timedelta(minutes=1), datetime.now(UTC) + timedelta(minutes=1)],
+    [lambda: 60, lambda: timedelta(minutes=1), lambda: datetime.now(UTC) + timedelta(minutes=1)],
     ids=["seconds", "timedelta", "moment"],
 )
 def test_a_delayed_message_waits_for_its_moment(make, promin_dsn, delay):
     queue = make()
-    queue.publish("late", delay=delay)
+    queue.publish("late", delay=delay())
     queue.publish("now")
     assert values(queue.receive(10)) == ["now"]
     metrics = queue.metrics()

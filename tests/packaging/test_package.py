@@ -111,7 +111,9 @@ def installed(
     source = {"wheel": [wheel], "sdist": [sdist], "editable": ["-e", folder / sdist.name.removesuffix(".tar.gz")]}
     if request.param == "editable":
         with tarfile.open(sdist) as archive:
-            archive.extractall(folder, filter="data")
+            archive.extractall(
+                folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {})
+            )  # not in 3.11.2
     options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--disable-pip-version-check"]
     run(python, "-m", "pip", "install", *options, *source[request.param], cwd=folder)
     return python, source["editable"][1] if request.param == "editable" else site
