@@ -1,8 +1,9 @@
-"""promin-postgres migrate and status; and how the command says that something is wrong."""
+"""promin-postgres migrate, status and serve; and how the command says that something is wrong."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -154,3 +155,17 @@ def test_a_reader_that_has_had_enough_is_no_error_of_ours() -> None:
     )
     os.close(writing)
     assert (process.returncode, process.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("farewell", [signal.SIGINT, signal.SIGTERM])
+def test_serve_runs_a_server_until_it_is_told_to_stop(farewell: signal.Signals) -> None:
+    process = subprocess.Popen([sys.executable, "-m", "promin_postgres", "serve"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout:
+        dsn = process.stdout.readline().strip()
+        with psycopg.connect(dsn) as connection:
+            assert connection.execute("SELECT 42").fetchone() == (42,)
+        process.send_signal(farewell)
+        assert process.wait(20) == 0
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(dsn)
