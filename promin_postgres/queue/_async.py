@@ -21,6 +21,7 @@ from promin_postgres.queue._settings import QueueSettings, check_batch, delay_of
 from promin_postgres.streams import AsyncSinkable, AsyncStream
 
 T = TypeVar("T")
+V = TypeVar("V")  # of what `create` makes: type checkers do not solve T there
 
 
 class AsyncPgQueue(Generic[T]):
@@ -48,7 +49,7 @@ class AsyncPgQueue(Generic[T]):
         name: str,
         *,
         schema: str | None = None,
-        codec: Codec[T] = JSON,
+        codec: Codec[V] = JSON,
         visibility_timeout: Seconds = 30.0,
         batch_size: int = 10,
         poll_interval: Seconds = 1.0,
@@ -56,8 +57,8 @@ class AsyncPgQueue(Generic[T]):
         ack_mode: AckMode = "delete",
         notify: bool = True,
         durable_acks: bool = False,
-        dead_letter: AsyncSinkable[T] | None = None,
-    ) -> Self:
+        dead_letter: AsyncSinkable[V] | None = None,
+    ) -> AsyncPgQueue[V]:
         """The queue of this name, its tables made if they are missing.
 
         Args:
@@ -99,7 +100,7 @@ class AsyncPgQueue(Generic[T]):
         name: str,
         *,
         schema: str | None = None,
-        codec: Codec[T] = JSON,
+        codec: Codec[V] = JSON,
         visibility_timeout: Seconds = 30.0,
         batch_size: int = 10,
         poll_interval: Seconds = 1.0,
@@ -107,8 +108,8 @@ class AsyncPgQueue(Generic[T]):
         ack_mode: AckMode = "delete",
         notify: bool = True,
         durable_acks: bool = False,
-        dead_letter: AsyncSinkable[T] | None = None,
-    ) -> Self:
+        dead_letter: AsyncSinkable[V] | None = None,
+    ) -> AsyncPgQueue[V]:
         """As `create`, for a queue whose tables are there: nothing is sent to the server."""
         return cls._make(
             db, name, schema, codec, dead_letter,
@@ -122,15 +123,15 @@ class AsyncPgQueue(Generic[T]):
         db: AsyncDatabaseSource,
         name: str,
         schema: str | None,
-        codec: Codec[T],
-        dead_letter: AsyncSinkable[T] | None,
+        codec: Codec[V],
+        dead_letter: AsyncSinkable[V] | None,
         **settings: Any,
-    ) -> Self:
+    ) -> AsyncPgQueue[V]:
         checked = QueueSettings.checked(name=name, **settings)
         database = AsyncDatabase.of(db)
         where = database.names.schema if schema is None else schema
         core = AsyncQueueCore(database, checked, where, codec, dead_letter)
-        return cls(core, schema=where, owns_db=isinstance(db, str))
+        return AsyncPgQueue(core, schema=where, owns_db=isinstance(db, str))
 
     async def _ensure_tables(self) -> None:
         tables = {token: self._core.sql.names.fill(f"{{{token}}}") for token in ("queue", "archive")}

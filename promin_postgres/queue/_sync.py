@@ -22,6 +22,7 @@ from promin_postgres.queue._settings import QueueSettings, check_batch, delay_of
 from promin_postgres.streams import Sinkable, Stream
 
 T = TypeVar("T")
+V = TypeVar("V")  # of what `create` makes: type checkers do not solve T there
 
 
 class PgQueue(Generic[T]):
@@ -49,7 +50,7 @@ class PgQueue(Generic[T]):
         name: str,
         *,
         schema: str | None = None,
-        codec: Codec[T] = JSON,
+        codec: Codec[V] = JSON,
         visibility_timeout: Seconds = 30.0,
         batch_size: int = 10,
         poll_interval: Seconds = 1.0,
@@ -57,8 +58,8 @@ class PgQueue(Generic[T]):
         ack_mode: AckMode = "delete",
         notify: bool = True,
         durable_acks: bool = False,
-        dead_letter: Sinkable[T] | None = None,
-    ) -> Self:
+        dead_letter: Sinkable[V] | None = None,
+    ) -> PgQueue[V]:
         """The queue of this name, its tables made if they are missing.
 
         Args:
@@ -100,7 +101,7 @@ class PgQueue(Generic[T]):
         name: str,
         *,
         schema: str | None = None,
-        codec: Codec[T] = JSON,
+        codec: Codec[V] = JSON,
         visibility_timeout: Seconds = 30.0,
         batch_size: int = 10,
         poll_interval: Seconds = 1.0,
@@ -108,8 +109,8 @@ class PgQueue(Generic[T]):
         ack_mode: AckMode = "delete",
         notify: bool = True,
         durable_acks: bool = False,
-        dead_letter: Sinkable[T] | None = None,
-    ) -> Self:
+        dead_letter: Sinkable[V] | None = None,
+    ) -> PgQueue[V]:
         """As `create`, for a queue whose tables are there: nothing is sent to the server."""
         return cls._make(
             db, name, schema, codec, dead_letter,
@@ -123,15 +124,15 @@ class PgQueue(Generic[T]):
         db: DatabaseSource,
         name: str,
         schema: str | None,
-        codec: Codec[T],
-        dead_letter: Sinkable[T] | None,
+        codec: Codec[V],
+        dead_letter: Sinkable[V] | None,
         **settings: Any,
-    ) -> Self:
+    ) -> PgQueue[V]:
         checked = QueueSettings.checked(name=name, **settings)
         database = Database.of(db)
         where = database.names.schema if schema is None else schema
         core = QueueCore(database, checked, where, codec, dead_letter)
-        return cls(core, schema=where, owns_db=isinstance(db, str))
+        return PgQueue(core, schema=where, owns_db=isinstance(db, str))
 
     def _ensure_tables(self) -> None:
         tables = {token: self._core.sql.names.fill(f"{{{token}}}") for token in ("queue", "archive")}
