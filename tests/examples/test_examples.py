@@ -21,6 +21,13 @@ a process, whose power holds:
   shipping
   shipped, paid by P-1
 """,
+    "order_queue.py": """\
+refused: a cup, once more
+packed: a teapot
+attempt 1: the cup is broken
+attempt 2: the cup is broken
+dead: {"number":2,"article":"a cup"} (broken)
+""",
     "retry_and_go_on.py": """\
 fetching the rate, attempt 1
 fetching the rate, attempt 2
