@@ -76,7 +76,8 @@ def soak(session: nox.Session) -> None:
 @nox.session(python=False)
 def bench(session: nox.Session) -> None:
     """The benchmarks; needs `pip install -e ".[bench]"`. Their latest figures are in benchmarks/RESULTS.md."""
-    session.run(sys.executable, "-m", "benchmarks.queue", *session.posargs)
+    for name in ("queue", "pgmq_client"):
+        session.run(sys.executable, "-m", f"benchmarks.{name}", *session.posargs)
 
 
 @nox.session(python=False)

@@ -6,13 +6,14 @@ import logging
 import threading
 import time
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection, sql
 
 from promin_postgres._retry import RECONNECT
-from promin_postgres._statement import SqlNames
+from promin_postgres._statement import SqlNames, Statement
 from promin_postgres._wait import AsyncBackground, AsyncSignal, AsyncWaker, async_home, async_sleep
 from promin_postgres.bell._channel import Channel
 from promin_postgres.bell._statements import ASK, LEAVE_DOOR, LISTEN, TAKE_DOOR
@@ -21,19 +22,31 @@ from promin_postgres.database import AsyncDatabase, AsyncExecutor
 logger = logging.getLogger(__name__)
 
 _ASK_EVERY = 30.0
+_GREET_AGAIN = 5.0
 
 
-async def async_open_ear(db: AsyncDatabase, channel: str) -> AsyncEar:
+async def async_open_ear(
+    db: AsyncDatabase,
+    channel: str,
+    *,
+    has_door: bool = True,
+    greeting: tuple[Statement, Mapping[str, Any]] | None = None,
+) -> AsyncEar:
     """An ear on a channel; close it when nobody waits any more.
 
     All ears of a database in this process share one connection, which opens with the first and closes with the last.
+
+    Args:
+        has_door: False for a channel whose producers ring whether anybody waits or not.
+        greeting: A statement and its parameters, run on that connection whenever it has begun to hear the channel, at
+            first and after a break. When it fails polling goes on, and it is tried again later.
     """
     here = async_home()
     with _LOCK:
         bell = _BELLS.get(db)
         if bell is None or bell.home != here or bell.closed:
             bell = _BELLS[db] = AsyncBell(db, here)
-        return bell.open_ear(channel)
+        return bell.open_ear(channel, has_door, greeting)
 
 
 class AsyncEar:
@@ -54,7 +67,7 @@ class AsyncEar:
         channel = self._channel
         channel.enter()
         try:
-            if not channel.quiet:
+            if channel.wants_door:
                 self._bell.ask(channel)
             if not await self._signal.wait(seconds) and not channel.held:
                 channel.quiet = False  # the listener that held the door may have died with it
@@ -86,8 +99,9 @@ class AsyncBell:
         self._waker = AsyncWaker()
         self._background: AsyncBackground | None = None
 
-    def open_ear(self, name: str) -> AsyncEar:
-        channel = self._channels.setdefault(name, Channel(name))
+    def open_ear(self, name: str, has_door: bool, greeting: tuple[Statement, Mapping[str, Any]] | None) -> AsyncEar:
+        channel = self._channels.setdefault(name, Channel(name, has_door))
+        channel.greeting = greeting
         ear = AsyncEar(self, channel)
         channel.ears.add(ear)
         if self._background is None:
@@ -158,7 +172,10 @@ class AsyncBell:
                 names = SqlNames(extra={"channel": sql.Identifier(channel.name)})
                 await AsyncExecutor(executor.db, names).execute(LISTEN, connection=connection)
                 channel.heard = True
+                channel.greet_at = None if channel.greeting is None else now
                 channel.wake()
+            if channel.greet_at is not None and channel.greet_at <= now:
+                channel.greet_at = None if await self._greet(executor, connection, channel) else now + _GREET_AGAIN
             if channel.due(now):
                 channel.wake()
             if channel.asked:
@@ -173,6 +190,18 @@ class AsyncBell:
             rung = self._channels.get(notify.channel)
             if rung is not None:
                 rung.rung()
+
+    async def _greet(self, executor: AsyncExecutor, connection: AsyncConnection[Any], channel: Channel) -> bool:
+        if channel.greeting is None:
+            return True
+        try:
+            await executor.fetch_all(*channel.greeting, connection=connection)
+        except psycopg.Error as error:
+            if connection.broken:
+                raise
+            logger.warning("channel %r may stay silent, polling goes on: %s", channel.name, error)
+            return False
+        return True
 
 
 _LOCK = threading.Lock()  # never held across a wait, so that it serves tasks as well

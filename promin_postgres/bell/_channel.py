@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
 import attrs
 
 from promin_postgres._advisory import advisory_key
+from promin_postgres._statement import Statement
 
 LINGER = 0.05
 """Seconds for which the door is kept after the last wait, so that short work does not open and close it each time."""
@@ -31,10 +33,14 @@ def door_key(channel: str) -> int:
 class Channel:
     """What a listener knows of one channel.
 
-    `quiet` says that it is safe to wait: the door was taken, here or by another listener, before the last poll.
+    `quiet` says that it is safe to wait: the door was taken, here or by another listener, before the last poll. A
+    channel that `has_door` False rings for everybody, whether anybody waits or not. `greeting` is a statement with its
+    parameters, to be run on the listening connection each time it has begun to hear the channel.
     """
 
     name: str
+    has_door: bool = True
+    greeting: tuple[Statement, Mapping[str, Any]] | None = None
     ears: set[Any] = attrs.field(factory=set)
     heard: bool = False
     held: bool = False
@@ -43,12 +49,17 @@ class Channel:
     waiting: int = 0
     left_at: float = 0.0
     retry_at: float | None = None
+    greet_at: float | None = None
     pause: float = SOONEST
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
     @property
     def door(self) -> int:
         return door_key(self.name)
+
+    @property
+    def wants_door(self) -> bool:
+        return self.has_door and not self.quiet
 
     def enter(self) -> None:
         """One more waits."""
@@ -88,7 +99,7 @@ class Channel:
     def forget(self) -> None:
         """The connection broke: nothing is known any more."""
         self.heard = self.held = self.quiet = self.asked = False
-        self.retry_at = None
+        self.retry_at = self.greet_at = None
         self.wake()
 
     def due(self, now: float) -> bool:
@@ -104,8 +115,7 @@ class Channel:
 
     def next_look(self, now: float) -> float:
         """Seconds until something here may be due."""
-        if self.retry_at is not None:
-            return max(0.0, self.retry_at - now)
-        if self.held and self.waiting == 0:
-            return max(0.0, self.left_at + LINGER - now)
-        return float("inf")
+        moments = [moment for moment in (self.retry_at, self.greet_at) if moment is not None]
+        if self.retry_at is None and self.held and self.waiting == 0:
+            moments.append(self.left_at + LINGER)
+        return max(0.0, min(moments) - now) if moments else float("inf")

@@ -7,13 +7,14 @@ import logging
 import threading
 import time
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
 from psycopg import Connection, sql
 
 from promin_postgres._retry import RECONNECT
-from promin_postgres._statement import SqlNames
+from promin_postgres._statement import SqlNames, Statement
 from promin_postgres._wait import Background, Signal, Waker, home, sleep
 from promin_postgres.bell._channel import Channel
 from promin_postgres.bell._statements import ASK, LEAVE_DOOR, LISTEN, TAKE_DOOR
@@ -22,19 +23,31 @@ from promin_postgres.database import Database, Executor
 logger = logging.getLogger(__name__)
 
 _ASK_EVERY = 30.0
+_GREET_AGAIN = 5.0
 
 
-def open_ear(db: Database, channel: str) -> Ear:
+def open_ear(
+    db: Database,
+    channel: str,
+    *,
+    has_door: bool = True,
+    greeting: tuple[Statement, Mapping[str, Any]] | None = None,
+) -> Ear:
     """An ear on a channel; close it when nobody waits any more.
 
     All ears of a database in this process share one connection, which opens with the first and closes with the last.
+
+    Args:
+        has_door: False for a channel whose producers ring whether anybody waits or not.
+        greeting: A statement and its parameters, run on that connection whenever it has begun to hear the channel, at
+            first and after a break. When it fails polling goes on, and it is tried again later.
     """
     here = home()
     with _LOCK:
         bell = _BELLS.get(db)
         if bell is None or bell.home != here or bell.closed:
             bell = _BELLS[db] = Bell(db, here)
-        return bell.open_ear(channel)
+        return bell.open_ear(channel, has_door, greeting)
 
 
 class Ear:
@@ -55,7 +68,7 @@ class Ear:
         channel = self._channel
         channel.enter()
         try:
-            if not channel.quiet:
+            if channel.wants_door:
                 self._bell.ask(channel)
             if not self._signal.wait(seconds) and not channel.held:
                 channel.quiet = False  # the listener that held the door may have died with it
@@ -87,8 +100,9 @@ class Bell:
         self._waker = Waker()
         self._background: Background | None = None
 
-    def open_ear(self, name: str) -> Ear:
-        channel = self._channels.setdefault(name, Channel(name))
+    def open_ear(self, name: str, has_door: bool, greeting: tuple[Statement, Mapping[str, Any]] | None) -> Ear:
+        channel = self._channels.setdefault(name, Channel(name, has_door))
+        channel.greeting = greeting
         ear = Ear(self, channel)
         channel.ears.add(ear)
         if self._background is None:
@@ -159,7 +173,10 @@ class Bell:
                 names = SqlNames(extra={"channel": sql.Identifier(channel.name)})
                 Executor(executor.db, names).execute(LISTEN, connection=connection)
                 channel.heard = True
+                channel.greet_at = None if channel.greeting is None else now
                 channel.wake()
+            if channel.greet_at is not None and channel.greet_at <= now:
+                channel.greet_at = None if self._greet(executor, connection, channel) else now + _GREET_AGAIN
             if channel.due(now):
                 channel.wake()
             if channel.asked:
@@ -174,6 +191,18 @@ class Bell:
             rung = self._channels.get(notify.channel)
             if rung is not None:
                 rung.rung()
+
+    def _greet(self, executor: Executor, connection: Connection[Any], channel: Channel) -> bool:
+        if channel.greeting is None:
+            return True
+        try:
+            executor.fetch_all(*channel.greeting, connection=connection)
+        except psycopg.Error as error:
+            if connection.broken:
+                raise
+            logger.warning("channel %r may stay silent, polling goes on: %s", channel.name, error)
+            return False
+        return True
 
 
 _LOCK = threading.Lock()  # never held across a wait, so that it serves tasks as well

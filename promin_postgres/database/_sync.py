@@ -183,7 +183,9 @@ class Database:
             # A pool keeps the reason of a failure to itself until it times out; this tells it at once.
             probe = Connection.connect(cast(str, pool.conninfo), **cast("dict[str, Any]", pool.kwargs))
             probe.close()
-            pool.open()  # does nothing when another thread or task was faster
+            # Waiting until it is filled keeps it from growing at the first use: a loop that ends while a connection is
+            # being made can hang in psycopg_pool. It does nothing when another thread or task was faster.
+            pool.open(wait=True, timeout=pool.timeout)
         return pool
 
     def _check_process(self) -> None:

@@ -9,12 +9,14 @@ from typing import Any
 
 import psycopg
 import pytest
+from _pgmq import SQL as PGMQ
 from _sources import statements
 from psycopg import pq, sql
 
 from promin_postgres._statement import SqlNames, Statement, read_sql
 from promin_postgres.cli._statements import CREATE_SCHEMA
 from promin_postgres.migrator import migrate
+from promin_postgres.pgmq._features import LATER_COLUMNS
 from promin_postgres.queue import PgQueue
 from promin_postgres.queue._settings import queue_names
 
@@ -33,6 +35,7 @@ def connection(promin_server: Any) -> Iterator[psycopg.Connection[Any]]:
         connection.execute(SqlNames(SCHEMA, PREFIX).render(CREATE_SCHEMA))
         migrate(connection, schema=SCHEMA, table_prefix=PREFIX)
         PgQueue.create(connection, "orders", schema=SCHEMA)
+        connection.execute(PGMQ)
         yield connection
     promin_server.drop_database(name)
 
@@ -54,6 +57,7 @@ def names() -> SqlNames:
             "template": sql.Identifier("template0"),
             "new_name": sql.Identifier("another"),
             "verifier": sql.Literal("verifier"),
+            **{name: sql.Identifier("m", name) for name in LATER_COLUMNS},
         },
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +27,15 @@ def answers(dsn: str) -> bool:
         return connection.execute("SELECT 1").fetchone() == (1,)
 
 
+@pytest.fixture
+def own_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where durable servers of this test keep their data: other tests start and end servers at the same time."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+
+
 class TestEnd:
     def test_the_end_of_the_block_waits_until_nothing_is_left(self) -> None:
         with owner() as server:
@@ -34,17 +44,15 @@ class TestEnd:
             assert server.end() == 0
             assert server.is_gone
 
-    def test_an_exception_in_the_block_ends_it_too(self) -> None:
-        before = directories()
-
+    def test_an_exception_in_the_block_ends_it_too(self, own_folder: Path) -> None:
         def fail() -> None:
-            with postgres_server(server=clusters_kind()):
-                assert directories() - before
+            with postgres_server(server=clusters_kind(), durable=True):
+                assert directories(own_folder)
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
             fail()
-        assert directories() <= before
+        assert not directories(own_folder)
 
     def test_an_open_session_does_not_delay_the_end(self) -> None:
         with postgres_server(server=clusters_kind()) as server:
@@ -97,14 +105,13 @@ class TestEnd:
             assert answers(first.dsn)
             assert Path(str(first.setting("data_directory"))).exists()
 
-    def test_a_failed_start_leaves_no_directory(self) -> None:
-        before = directories()
+    def test_a_failed_start_leaves_no_directory(self, own_folder: Path) -> None:
         with (
             pytest.raises(ConfigurationError, match="nonsense"),
-            postgres_server(server=clusters_kind(), settings={"work_mem": "nonsense"}),
+            postgres_server(server=clusters_kind(), durable=True, settings={"work_mem": "nonsense"}),
         ):
             pass
-        assert directories() <= before
+        assert not directories(own_folder)
 
 
 class TestParallel:
@@ -279,8 +286,8 @@ class cluster:  # noqa: N801 - used as a block
         self._cluster.destroy()
 
 
-def directories() -> set[Path]:
-    return {path for base in ("/dev/shm", "/tmp") for path in Path(base).glob(f"{_supervisor.PREFIX}*")}
+def directories(base: Path) -> list[Path]:
+    return list(base.glob(f"{_supervisor.PREFIX}*"))
 
 
 def owner_of(path: str | Path) -> int:

@@ -1,0 +1,162 @@
+# Generated from _async_sources.py by tools/twins.py. Do not edit: edit that and generate again.
+"""What the streams of a queue pull from."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import deque
+from typing import Generic, TypeVar
+
+import attrs
+import psycopg
+
+from promin_postgres._retry import RECONNECT
+from promin_postgres._wait import sleep
+from promin_postgres.bell import Ear, open_ear
+from promin_postgres.pgmq._sync_core import Envelope, PgmqCore
+from promin_postgres.pgmq._records import AckMode, Fetched
+from promin_postgres.pgmq._settings import ReadMode
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+class Envelopes(Generic[T]):
+    """Leased messages one by one, fetched in batches. Those not handed out when it closes are given back."""
+
+    def __init__(
+        self, core: PgmqCore[T], *, mode: ReadMode, poll_interval: float, ack_mode: AckMode, until_empty: bool
+    ) -> None:
+        assert mode.vt is not None
+        self._core = core
+        self._mode = mode
+        self._vt = mode.vt
+        self._poll_interval = poll_interval
+        self._ack_mode: AckMode = ack_mode
+        self._until_empty = until_empty
+        self._ahead: deque[Fetched] = deque()
+        self._ear: Ear | None = None
+        self._closed = False
+        self._guard = threading.Lock()  # never held across a wait, so that it serves tasks as well
+
+    def __iter__(self) -> Envelopes[T]:
+        return self
+
+    def __next__(self) -> Envelope[T]:
+        while not self._closed:
+            if not self._ahead:
+                if not self._refill():
+                    break
+            else:
+                self._renew()
+            for fetched in self._pop(1):
+                envelope = self._core.open(fetched, self._ack_mode)
+                if envelope is not None:
+                    return envelope
+        self.close()
+        raise StopIteration
+
+    def close(self) -> None:
+        """Give back what was fetched ahead; a wait under way ends, but for one on the server."""
+        with self._guard:
+            self._closed = True
+        ear, self._ear = self._ear, None
+        if ear is not None:
+            ear.close()
+        self._core.release(self._pop())
+
+    def give_back(self, envelope: Envelope[T]) -> None:
+        """Take an envelope back from an operator of the stream that does not hand it out."""
+        self._core.release([envelope])
+
+    def _renew(self) -> None:
+        """When the consumer is slow hold on to what is left, so that what is handed out has its time ahead of it."""
+        now = time.monotonic()
+        if not any(fetched.held_until - now < self._vt / 2 for fetched in tuple(self._ahead)[:1]):
+            return
+        ours = [fetched for fetched in self._pop() if now < fetched.held_until]
+        held = set(self._core.set_vt([fetched.message_id for fetched in ours], self._vt))
+        self._keep(
+            [attrs.evolve(fetched, held_until=now + self._vt) for fetched in ours if fetched.message_id in held]
+        )
+
+    def _keep(self, fetched: list[Fetched]) -> None:
+        with self._guard:
+            if not self._closed:
+                self._ahead.extend(fetched)
+                return
+        self._core.release(fetched)
+
+    def _pop(self, most: int | None = None) -> list[Fetched]:
+        """Up to so many of what was fetched ahead; when another thread closes, each message goes to one of the two."""
+        with self._guard:
+            count = len(self._ahead) if most is None else min(most, len(self._ahead))
+            return [self._ahead.popleft() for _ in range(count)]
+
+    def _refill(self) -> bool:
+        """Fetch the next batch, waiting for it; False when there will be none."""
+        failures = 0
+        # What comes within the throttle of the last message rings for nobody: look again when it has passed for sure.
+        soon = min(self._poll_interval, 1.25 * self._core.throttle + 0.01)
+        pause = soon
+        while not self._closed:
+            if self._ear is not None:
+                self._ear.clear()
+            try:
+                batch = self._core.fetch(self._mode)
+                if not (batch or self._until_empty or self._mode.waits):
+                    self._listen()
+            except psycopg.OperationalError as error:
+                failures += 1
+                logger.warning("queue %r: reading failed, trying again: %s", self._core.name, error)
+                sleep(RECONNECT.pause(failures, draw=1.0))
+                continue
+            self._keep(batch)
+            if batch or self._until_empty:
+                return bool(batch)
+            if self._mode.waits:
+                continue
+            # The jitter keeps consumers that started together from polling together.
+            rung = self._wait(pause * random.uniform(0.8, 1.0))  # noqa: S311
+            pause = soon if rung else self._poll_interval
+        return False
+
+    def _listen(self) -> None:
+        if self._ear is None:
+            greeting = self._core.greeting()
+            ear = open_ear(self._core.db, self._core.channel, has_door=False, greeting=greeting)
+            with self._guard:
+                if not self._closed:
+                    self._ear = ear
+                    return
+            ear.close()
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait for a ring; whether there was one before the time was over."""
+        ear, began = self._ear, time.monotonic()
+        if ear is not None:
+            ear.wait(seconds)
+        return time.monotonic() - began < seconds
+
+
+class Values(Generic[T]):
+    """Values one by one; each is acknowledged as it is handed out, and not before."""
+
+    def __init__(self, envelopes: Envelopes[T]) -> None:
+        self._envelopes = envelopes
+
+    def __iter__(self) -> Values[T]:
+        return self
+
+    def __next__(self) -> T:
+        while True:
+            envelope = self._envelopes.__next__()
+            if envelope.take():
+                return envelope.value
+
+    def close(self) -> None:
+        self._envelopes.close()

@@ -1,0 +1,4 @@
+-- Delete messages; returns the ids that were there.
+SELECT d.id
+FROM pgmq."delete"(%(queue)s::text, %(ids)b::bigint[]) AS d (id)
+ORDER BY d.id

@@ -1,0 +1,5 @@
+-- As pgmq/read_grouped_rr; while there are none, the server looks again.
+SELECT m.msg_id, m.read_ct, m.enqueued_at, {last_read_at}::timestamptz AS last_read_at, m.vt,
+       m.message::text AS message, {headers}::text AS headers, m.vt - statement_timestamp() AS lease
+FROM pgmq.read_grouped_rr_with_poll(%(queue)s::text, %(vt)s::integer, %(qty)s::integer, %(max_poll_seconds)s::integer, %(poll_interval_ms)s::integer) AS m
+WHERE %(durable)s::boolean OR (SELECT set_config('synchronous_commit', 'off', true)) IS NOT NULL
