@@ -9,6 +9,7 @@ ProminError
 ├── LeaseLost                              the write came too late: somebody else holds the lease
 ├── NotFound (also LookupError)            no such workflow, step, task, message, schedule
 ├── AlreadyExists                          the id is taken
+├── CursorInvalid                          a saved position of a change stream leads nowhere here
 ├── CodecError (also ValueError)           a value does not encode or decode; names the path
 └── WorkflowError
     ├── StepFailed                         a step failed for good
@@ -120,6 +121,15 @@ class CodecError(ProminError, ValueError):
         self.problem = problem
         self.path = path
         self.subject = subject
+
+
+class CursorInvalid(ProminError):
+    """A saved position of a change stream cannot be read on from: what lies between would be skipped."""
+
+    def __init__(self, cursor: str, problem: str) -> None:
+        super().__init__(f"the cursor {shown(cursor)} is not valid: {problem}")
+        self.cursor = cursor
+        self.problem = problem
 
 
 class WorkflowError(ProminError):

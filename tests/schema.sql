@@ -5,6 +5,42 @@ CREATE TABLE wf_attempt_type (
     CONSTRAINT wf_attempt_type_name_key UNIQUE (name),
     CONSTRAINT wf_attempt_type_pkey PRIMARY KEY (id)
 );
+CREATE TABLE wf_change_consumers (
+    stream integer NOT NULL,
+    consumer text NOT NULL,
+    "position" text NOT NULL,
+    token uuid,
+    holder text,
+    expires_at timestamp with time zone,
+    acked_at timestamp with time zone,
+    CONSTRAINT wf_change_consumers_pkey PRIMARY KEY (stream, consumer)
+);
+CREATE TABLE wf_change_streams (
+    id integer NOT NULL GENERATED ALWAYS AS IDENTITY,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    channel text NOT NULL,
+    door bigint NOT NULL,
+    operations text[] NOT NULL,
+    key_columns text[] NOT NULL,
+    columns text[],
+    condition text,
+    pruned_before xid8 NOT NULL DEFAULT '0'::xid8,
+    CONSTRAINT wf_change_streams_pkey PRIMARY KEY (id),
+    CONSTRAINT wf_change_streams_table_key UNIQUE (table_schema, table_name)
+);
+CREATE TABLE wf_changes (
+    seq bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    stream integer NOT NULL,
+    op text NOT NULL,
+    rows integer NOT NULL,
+    old json[],
+    new json[],
+    changed_at timestamp with time zone NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX wf_changes_by_seq ON wf_changes USING btree (stream, seq, xid);
+CREATE INDEX wf_changes_by_xid ON wf_changes USING btree (stream, xid, seq);
 CREATE TABLE wf_migrations (
     version integer NOT NULL,
     name text NOT NULL,

@@ -58,6 +58,18 @@ def names() -> SqlNames:
             "new_name": sql.Identifier("another"),
             "verifier": sql.Literal("verifier"),
             **{name: sql.Identifier("m", name) for name in LATER_COLUMNS},
+            "image": sql.SQL("to_json(promin_row.*)"),
+            "row": sql.SQL("promin_row.*"),
+            "condition": sql.SQL("new.id > 1"),
+            "timestamp": sql.SQL("id::text::timestamptz"),
+            "sequence": sql.Identifier("id"),
+            "stream": sql.Literal(1),
+            "door": sql.Literal(1),
+            "count": sql.Literal(1),
+            "channel_text": sql.Literal("c"),
+            "trigger": sql.Identifier('a "trigger"'),
+            "relation": LOOKUP,
+            "function": sql.Identifier(SCHEMA, "a_function"),
         },
     )
 

@@ -20,6 +20,7 @@ EXAMPLES = [
     errors.NotFound("workflow", "w"),
     errors.AlreadyExists("workflow", "w"),
     errors.CodecError("set is not a JSON type", path="$.a", subject="step 's'"),
+    errors.CursorInvalid("log/1", "it was cut"),
     errors.WorkflowError("a word", workflow_id="w"),
     errors.StepFailed(workflow_id="w", step_name="s", error_type="ValueError", error_message="no", attempt=2),
     errors.WorkflowSuspended(workflow_id="w", until=datetime(2030, 1, 1, tzinfo=UTC)),

@@ -1,0 +1,227 @@
+"""Change streams: what the triggers cost, how fast the log is read, and how soon a change arrives.
+
+    python -m benchmarks.changes [--rounds 5] [--short]
+
+The table has a primary key and two more indexes, as tables have. All commits are durable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import psycopg
+
+from benchmarks._common import SETTINGS, interleave, medians, report
+from promin_postgres.changes import Offset, PgChangeStream
+from promin_postgres.migrator import migrate
+from promin_postgres.testing import postgres_server
+
+TABLES = """
+CREATE TABLE {name} (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer text NOT NULL, total numeric NOT NULL, payload jsonb,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ON {name} (customer);
+CREATE INDEX ON {name} (created_at);
+"""
+BULK = """
+INSERT INTO {name} (customer, total, payload)
+SELECT 'customer-' || n %% 5000, n * 0.01, jsonb_build_object('n', n, 'items', '[1, 2, 3]'::jsonb)
+FROM generate_series(1, %s) AS n
+"""
+SINGLE = (
+    "INSERT INTO {name} (customer, total, payload) VALUES ('customer-17', 9.99, '{{\"n\": 1, \"items\": [1, 2, 3]}}')"
+)
+PRODUCERS = 16
+
+READER = """
+import resource, sys, time
+from promin_postgres.changes import Offset, PgChangeStream
+
+dsn, count, decoded = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "decoded"
+with PgChangeStream(dsn, table="logged", batch_size=5000) as source:
+    with source.changes(Offset.cursor(sys.argv[4])) as changes:
+        next(changes)
+        started = time.perf_counter()
+        seen = 0
+        for change in changes:
+            if decoded:
+                change.value
+            seen += 1
+            if seen == count - 1:
+                break
+        print(seen / (time.perf_counter() - started), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+class Bench:
+    def __init__(self, dsn: str, *, scale: int) -> None:
+        self.dsn = dsn
+        self.bulk = 100_000 // scale
+        self.singles = 1_000 // scale
+        self.read = 1_000_000 // scale
+        self.raw = psycopg.connect(dsn, autocommit=True)
+        migrate(self.raw)
+        for name in ("plain", "logged"):
+            for statement in TABLES.format(name=name).split(";")[:-1]:
+                self.raw.execute(statement)
+        self.source: PgChangeStream[object] = PgChangeStream(dsn, table="logged", poll_interval=5.0)
+        self.source.install_trigger()
+        self.start = self.source.position()
+
+        self.triggers = {
+            f"{kind} {name}": partial(into, name)
+            for kind, into in (("bulk", self.bulk_into), ("singles", self.singles_into))
+            for name in ("plain", "logged")
+        }
+        self.bells = {
+            "producers silent": partial(self.producers, listening=True, rings=False),
+            "producers ringing": partial(self.producers, listening=True, rings=True),
+            "producers nobody waits": partial(self.producers, listening=False, rings=True),
+        }
+
+    def close(self) -> None:
+        self.source.close()
+        self.raw.close()
+
+    def bulk_into(self, name: str) -> float:
+        self.raw.execute("TRUNCATE plain, logged, wf_changes")
+        self.raw.execute("CHECKPOINT")
+        return rate(self.bulk, lambda: self.raw.execute(BULK.format(name=name), [self.bulk]))
+
+    def singles_into(self, name: str) -> float:
+        return rate(self.singles, lambda: [self.raw.execute(SINGLE.format(name=name)) for _ in range(self.singles)])
+
+    def producers(self, *, listening: bool, rings: bool) -> float:
+        """Rows a second of 16 producers, with the bell in the trigger or without it."""
+        self.ring(rings)
+        interval = 5.0 if rings else 0.02  # the pace that a reader under steady traffic has with the bell, too
+        script = self.script()
+        with self.listener(interval) if listening else nothing():
+            done = subprocess.run(
+                ["pgbench", "-n", "-M", "prepared", "-c", str(PRODUCERS), "-j", "2", "-T", "4", "-f", script, self.dsn],
+                capture_output=True, text=True, check=True,
+            )  # fmt: skip
+        self.ring(True)
+        (line,) = (line for line in done.stdout.splitlines() if line.startswith("tps"))
+        return float(line.split()[2])
+
+    def script(self) -> str:
+        path = "/tmp/promin_changes_single.sql"
+        with open(path, "w") as file:
+            file.write(SINGLE.format(name="logged") + ";\n")
+        return path
+
+    def ring(self, rings: bool) -> None:
+        """Cut the bell out of the trigger function, or put it back."""
+        self.source.install_trigger()
+        if not rings:
+            ((body,),) = self.raw.execute(
+                "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname LIKE 'wf\\_log\\_%'"
+            ).fetchall()
+            self.raw.execute(body.replace("IF is_logged THEN", "IF false THEN"))
+
+    @contextmanager
+    def listener(self, interval: float) -> Iterator[None]:
+        source: PgChangeStream[object] = PgChangeStream(self.dsn, table="logged", poll_interval=interval)
+        with source, source.changes(Offset.cursor(source.position())) as stream:
+            reader = threading.Thread(target=stream.drain)
+            reader.start()
+            try:
+                yield
+            finally:
+                stream.close()
+                reader.join()
+
+    def fill(self) -> str:
+        self.raw.execute("TRUNCATE plain, logged, wf_changes")
+        start = self.source.position()
+        for _ in range(10):
+            self.raw.execute(BULK.format(name="logged"), [self.read // 10])
+        self.raw.execute("VACUUM ANALYZE wf_changes")
+        return start
+
+    def reading(self, start: str, kind: str) -> float:
+        command = [sys.executable, "-c", READER, self.dsn, str(self.read), kind, start]
+        figure, self.memory = map(float, subprocess.run(command, capture_output=True, check=True).stdout.split())
+        return figure
+
+    def latency(self, count: int) -> list[float]:
+        """Milliseconds from the end of a commit to the delivery of its change, on a stream that waits."""
+        got: list[float] = []
+        arrived = threading.Semaphore(0)
+
+        def read() -> None:
+            for _ in stream:
+                got.append(time.perf_counter())
+                arrived.release()
+
+        sent = []
+        with self.source.changes(Offset.cursor(self.source.position())) as stream:
+            reader = threading.Thread(target=read)
+            reader.start()
+            for _ in range(count):
+                time.sleep(0.15)  # until the stream waits again
+                self.raw.execute(SINGLE.format(name="logged"))
+                sent.append(time.perf_counter())
+                assert arrived.acquire(timeout=10)
+            stream.close()
+            reader.join()
+        return [1000 * max(0.0, there - gone) for gone, there in zip(sent, got, strict=True)]
+
+
+@contextmanager
+def nothing() -> Iterator[None]:
+    yield
+
+
+def rate(count: int, work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return count / (time.perf_counter() - started)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--short", action="store_true", help="a tenth of the work, to see that it runs")
+    options = parser.parse_args()
+    scale = 10 if options.short else 1
+    with postgres_server(durable=True, settings=SETTINGS) as server:
+        bench = Bench(server.create_database(), scale=scale)
+        figures = interleave(bench.triggers, options.rounds) | interleave(bench.bells, options.rounds)
+        latencies = sorted(bench.latency(400 // scale))
+        start = bench.fill()
+        figures |= interleave(
+            {kind: (lambda kind=kind: bench.reading(start, kind)) for kind in ("decoded", "undecoded")}, 3
+        )
+        memory = bench.memory
+        bench.close()
+        middle = medians(figures)
+        p50, p99 = statistics.median(latencies), latencies[int(len(latencies) * 0.99)]
+        rows = [
+            *((what, f"{middle[f'{kind} logged']:,.0f}/s", f"without: {middle[f'{kind} plain']:,.0f}/s",
+               f"{middle[f'{kind} plain'] / middle[f'{kind} logged']:.2f} ({goal})")
+              for what, kind, goal in ((f"{bench.bulk:,} rows in one statement", "bulk", 1.6),
+                                       ("single-row inserts", "singles", 1.5))),
+            *((f"{PRODUCERS} producers, {name}", f"{middle[f'producers {name}']:,.0f}/s",
+               f"without bell: {middle['producers silent']:,.0f}/s",
+               f"{middle[f'producers {name}'] / middle['producers silent']:.2f} (0.90)")
+              for name in ("ringing", "nobody waits")),
+            ("reading, decoded", f"{middle['decoded']:,.0f}/s", f"{memory:,.0f} MB at most", "(60,000)"),
+            ("reading, undecoded", f"{middle['undecoded']:,.0f}/s", f"{memory:,.0f} MB at most", "(100,000)"),
+            ("commit to delivery, p50 / p99", f"{p50:.2f} ms / {p99:.2f} ms", "", "(5 / 20)"),
+        ]  # fmt: skip
+        report("changes", str(server.version), rows, {**figures, "latency_ms": latencies})
+
+
+if __name__ == "__main__":
+    main()

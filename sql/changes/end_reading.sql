@@ -1,0 +1,2 @@
+-- End the transaction that read the table.
+ROLLBACK

@@ -1,0 +1,2 @@
+-- The next rows of the table.
+FETCH FORWARD {count} FROM promin_rows

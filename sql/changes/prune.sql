@@ -1,0 +1,28 @@
+-- Delete the records of transactions before the first that made a younger change, and before `floor` and all that is open.
+--
+-- Whole transactions from the oldest on: so one number tells what is gone, and a cursor that has not seen all of that is
+-- refused instead of skipping it. A transaction that is open holds back what is younger than itself, for its own changes
+-- are as old and nobody has seen them. The search for the first younger change reads no more than what is deleted.
+WITH bound AS MATERIALIZED (
+    SELECT LEAST(
+        pg_snapshot_xmin(pg_current_snapshot()),
+        %(floor)s::text::xid8,
+        (
+            SELECT c.xid
+            FROM {prefix}changes AS c
+            WHERE c.stream = %(stream)s::integer AND c.changed_at >= clock_timestamp() - %(older_than)s::interval
+            ORDER BY c.xid, c.seq
+            LIMIT 1
+        )
+    ) AS xid
+), deleted AS (
+    DELETE FROM {prefix}changes AS c
+    WHERE c.stream = %(stream)s::integer AND c.xid < (SELECT bound.xid FROM bound)
+    RETURNING c.rows, c.xid
+), marked AS (
+    UPDATE {prefix}change_streams AS s
+    SET pruned_before = (SELECT bound.xid FROM bound)
+    WHERE s.id = %(stream)s::integer AND s.pruned_before < (SELECT bound.xid FROM bound)
+      AND EXISTS (SELECT FROM deleted)
+)
+SELECT COALESCE(sum(d.rows), 0)::bigint AS rows FROM deleted AS d

@@ -1,0 +1,79 @@
+"""What a poll costs depends on what is new, and on nothing else that is in the log or open in the cluster."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from promin_postgres._statement import SqlNames
+from promin_postgres.changes import _statements as sql
+from promin_postgres.migrator import migrate
+
+RECORDS = 200_000
+
+
+@pytest.fixture(scope="module", params=["analyzed", "new"])
+def loaded(promin_server, request):
+    """A log of 200,000 records of two tables, made while a transaction is open that has added one of its own."""
+    name = promin_server.new_name()
+    dsn = promin_server.create_database(name)
+    with psycopg.connect(dsn, autocommit=True) as connection, psycopg.connect(dsn) as late:
+        migrate(connection)
+        (before,) = connection.execute("SELECT pg_current_snapshot()::text").fetchone()
+        insert = (
+            "INSERT INTO wf_changes (stream, op, rows, new)"
+            " SELECT n %% 2 + 1, 'insert', 1, '{1}' FROM generate_series(1, %s) AS n"
+        )
+        late.execute(insert, [2])
+        for _ in range(10):
+            connection.execute(insert, [RECORDS // 10])
+        if request.param == "analyzed":
+            connection.execute("ANALYZE wf_changes")
+        (after,) = connection.execute("SELECT pg_current_snapshot()::text").fetchone()
+        yield connection, late, before, after
+    promin_server.drop_database(name)
+
+
+def cost(connection, **params):
+    """How many records a poll walks over, delivered or not; and how many it reads for the lowest number of a range."""
+    params = {"stream": 1, "high": None, "seq": 0, "limit": 500, "max_bytes": 1 << 24} | params
+    query = b"EXPLAIN (ANALYZE, FORMAT JSON) " + SqlNames().render(sql.FETCH)
+    ((plan,),) = connection.execute(query, params, prepare=False).fetchall()
+    nodes = [node for node in walk(plan[0]["Plan"]) if node.get("Relation Name") == "wf_changes"]
+    read = {"walk": 0, "lookup": 0}
+    for node in nodes:
+        assert node["Node Type"] != "Seq Scan"
+        rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+        read["walk" if node["Node Type"] == "Index Scan" else "lookup"] += rows * node["Actual Loops"]
+    return tuple(read.values())
+
+
+def walk(node):
+    yield node
+    for child in node.get("Plans", ()):
+        yield from walk(child)
+
+
+def test_nothing_new_reads_nothing(loaded):
+    connection, _, _, after = loaded
+    assert after.split(":")[2], "a transaction is open"
+    assert cost(connection, low=after) == (0, 0)
+
+
+def test_a_batch_reads_a_batch(loaded):
+    connection, _, before, after = loaded
+    walked, looked_up = cost(connection, low=before)
+    assert walked <= 600
+    assert looked_up <= RECORDS, "once, at the beginning of the range"
+    (seq,) = connection.execute(
+        "SELECT seq FROM wf_changes WHERE stream = 1 ORDER BY seq OFFSET %s LIMIT 1", [RECORDS // 3]
+    ).fetchone()
+    walked, looked_up = cost(connection, low=before, high=after, seq=seq)
+    assert walked <= 600
+    assert looked_up == 0
+
+
+def test_a_late_commit_is_found_by_its_number(loaded):
+    connection, late, _, after = loaded
+    late.commit()
+    assert sum(cost(connection, low=after)) == 1
