@@ -18,6 +18,7 @@ nox.options.sessions = ["lint", "typing", "tests", "tests_on"]
 nox.options.reuse_existing_virtualenvs = True
 
 VERSIONS = ["3.11", "3.12", "3.13"]
+PARALLEL = ["-n", str(2 * (os.cpu_count() or 1))]  # many tests wait for a server or a process, not for a processor
 
 
 def starts(python: str) -> bool:
@@ -55,7 +56,7 @@ def typing(session: nox.Session) -> None:
 @nox.session(python=False)
 def tests(session: nox.Session) -> None:
     """pytest, with what follows `--`; on the server that promin_postgres.testing finds."""
-    session.run(sys.executable, "-m", "pytest", "-n", "auto", *session.posargs)
+    session.run(sys.executable, "-m", "pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session
@@ -64,7 +65,7 @@ def tests_on(session: nox.Session) -> None:
     """The same on another Python, in an environment of its own; in CI only what a Python can make different."""
     session.install("--quiet", "-e", ".[dev]")
     short = ["tests/unit", "--ignore-glob=*test_servers*"] if os.environ.get("CI") and not session.posargs else []
-    session.run("pytest", "-n", "auto", *short, *session.posargs)
+    session.run("pytest", *PARALLEL, *short, *session.posargs)
 
 
 @nox.session(python=False)
