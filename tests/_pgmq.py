@@ -73,7 +73,14 @@ def pgmq_servers() -> Iterator[dict[str, PostgresServer]]:
         yield {kind: stack.enter_context(server_with_pgmq(kind)) for kind in dict(PLACES)}
 
 
-@pytest.fixture(params=PLACES, ids="-".join)
+_SHORT = {("local", "extension"), ("embedded", "sql"), PLACES[0]}  # each kind and each style once
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(place, marks=[] if place in _SHORT else pytest.mark.soak, id="-".join(place)) for place in PLACES
+    ]
+)
 def pgmq_everywhere(request: pytest.FixtureRequest, pgmq_servers: dict[str, PostgresServer]) -> Iterator[str]:
     """A database with pgmq, of each kind in turn."""
     kind, style = request.param
