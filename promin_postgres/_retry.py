@@ -56,7 +56,7 @@ class Retry:
             length = self.cap
         if self.jitter == "none":
             return length
-        return length * (random.random() if draw is None else draw)  # noqa: S311 - spreads load, guards nothing
+        return length * (_DICE.random() if draw is None else draw)
 
     def allows_another(self, attempt: int) -> bool:
         """Whether attempt number `attempt`, having failed, may be followed by another."""
@@ -67,3 +67,10 @@ NO_RETRY = Retry(max_attempts=1)
 
 RECONNECT = Retry(max_attempts=1_000_000, base=0.05, factor=2.0, cap=2.0)
 """For a connection that broke: soon, then less often."""
+
+_DICE = random.Random()  # noqa: S311 - spreads load, guards nothing; the program's own random numbers stay as they are
+
+
+def jittered(seconds: float) -> float:
+    """A little less than `seconds`, so that those that started together do not poll together."""
+    return seconds * _DICE.uniform(0.8, 1.0)

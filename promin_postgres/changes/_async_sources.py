@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections import deque
 from datetime import datetime
@@ -11,7 +10,7 @@ from typing import Generic, TypeVar
 
 import psycopg
 
-from promin_postgres._retry import RECONNECT
+from promin_postgres._retry import RECONNECT, jittered
 from promin_postgres.bell import AsyncEar, async_open_ear
 from promin_postgres.changes import _statements as sql
 from promin_postgres.changes._async_change import AsyncChange
@@ -114,7 +113,7 @@ class AsyncChanges(Generic[T]):
 
     async def _wait(self) -> None:
         # The jitter keeps readers that started together from polling together.
-        pause = self._reader.settings.poll_interval * random.uniform(0.8, 1.0)  # noqa: S311
+        pause = jittered(self._reader.settings.poll_interval)
         if not self._channel:
             await self._reader.pause(pause)
             return

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections import deque
 from datetime import datetime
@@ -12,7 +11,7 @@ from typing import Generic, TypeVar
 
 import psycopg
 
-from promin_postgres._retry import RECONNECT
+from promin_postgres._retry import RECONNECT, jittered
 from promin_postgres.bell import Ear, open_ear
 from promin_postgres.changes import _statements as sql
 from promin_postgres.changes._sync_change import Change
@@ -115,7 +114,7 @@ class Changes(Generic[T]):
 
     def _wait(self) -> None:
         # The jitter keeps readers that started together from polling together.
-        pause = self._reader.settings.poll_interval * random.uniform(0.8, 1.0)  # noqa: S311
+        pause = jittered(self._reader.settings.poll_interval)
         if not self._channel:
             self._reader.pause(pause)
             return

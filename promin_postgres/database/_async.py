@@ -182,9 +182,7 @@ class AsyncDatabase:
             # A pool keeps the reason of a failure to itself until it times out; this tells it at once.
             probe = await AsyncConnection.connect(cast(str, pool.conninfo), **cast("dict[str, Any]", pool.kwargs))
             await probe.close()
-            # Waiting until it is filled keeps it from growing at the first use: a loop that ends while a connection is
-            # being made can hang in psycopg_pool. It does nothing when another thread or task was faster.
-            await pool.open(wait=True, timeout=pool.timeout)
+            await pool.open()  # does nothing when another thread or task was faster
         return pool
 
     def _check_process(self) -> None:

@@ -183,9 +183,7 @@ class Database:
             # A pool keeps the reason of a failure to itself until it times out; this tells it at once.
             probe = Connection.connect(cast(str, pool.conninfo), **cast("dict[str, Any]", pool.kwargs))
             probe.close()
-            # Waiting until it is filled keeps it from growing at the first use: a loop that ends while a connection is
-            # being made can hang in psycopg_pool. It does nothing when another thread or task was faster.
-            pool.open(wait=True, timeout=pool.timeout)
+            pool.open()  # does nothing when another thread or task was faster
         return pool
 
     def _check_process(self) -> None:

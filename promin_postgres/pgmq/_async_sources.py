@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections import deque
@@ -12,7 +11,7 @@ from typing import Generic, TypeVar
 import attrs
 import psycopg
 
-from promin_postgres._retry import RECONNECT
+from promin_postgres._retry import RECONNECT, jittered
 from promin_postgres._wait import async_sleep
 from promin_postgres.bell import AsyncEar, async_open_ear
 from promin_postgres.pgmq._async_core import AsyncEnvelope, AsyncPgmqCore
@@ -119,8 +118,7 @@ class AsyncEnvelopes(Generic[T]):
                 return bool(batch)
             if self._mode.waits:
                 continue
-            # The jitter keeps consumers that started together from polling together.
-            rung = await self._wait(pause * random.uniform(0.8, 1.0))  # noqa: S311
+            rung = await self._wait(jittered(pause))
             pause = soon if rung else self._poll_interval
         return False
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections import deque
@@ -13,7 +12,7 @@ from typing import Generic, TypeVar
 import attrs
 import psycopg
 
-from promin_postgres._retry import RECONNECT
+from promin_postgres._retry import RECONNECT, jittered
 from promin_postgres._wait import sleep
 from promin_postgres.bell import Ear, open_ear
 from promin_postgres.pgmq._sync_core import Envelope, PgmqCore
@@ -120,8 +119,7 @@ class Envelopes(Generic[T]):
                 return bool(batch)
             if self._mode.waits:
                 continue
-            # The jitter keeps consumers that started together from polling together.
-            rung = self._wait(pause * random.uniform(0.8, 1.0))  # noqa: S311
+            rung = self._wait(jittered(pause))
             pause = soon if rung else self._poll_interval
         return False
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections import deque
@@ -12,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import psycopg
 
-from promin_postgres._retry import RECONNECT
+from promin_postgres._retry import RECONNECT, jittered
 from promin_postgres._wait import async_sleep
 from promin_postgres.bell import AsyncEar, async_open_ear
 from promin_postgres.queue._async_core import AsyncEnvelope, AsyncQueueCore
@@ -119,8 +118,7 @@ class AsyncEnvelopes(Generic[T]):
             if ear is None:
                 await self._listen()
                 continue  # to look once more: what was published before somebody listened has rung for nobody
-            # The jitter keeps consumers that started together from polling together.
-            await ear.wait(self._core.settings.poll_interval * random.uniform(0.8, 1.0))  # noqa: S311
+            await ear.wait(jittered(self._core.settings.poll_interval))
         return False
 
 

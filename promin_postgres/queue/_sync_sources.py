@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections import deque
@@ -13,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import psycopg
 
-from promin_postgres._retry import RECONNECT
+from promin_postgres._retry import RECONNECT, jittered
 from promin_postgres._wait import sleep
 from promin_postgres.bell import Ear, open_ear
 from promin_postgres.queue._sync_core import Envelope, QueueCore
@@ -120,8 +119,7 @@ class Envelopes(Generic[T]):
             if ear is None:
                 self._listen()
                 continue  # to look once more: what was published before somebody listened has rung for nobody
-            # The jitter keeps consumers that started together from polling together.
-            ear.wait(self._core.settings.poll_interval * random.uniform(0.8, 1.0))  # noqa: S311
+            ear.wait(jittered(self._core.settings.poll_interval))
         return False
 
 
