@@ -179,10 +179,16 @@ class AsyncDatabase:
         self._check_process()
         pool = cast(AsyncConnectionPool[Any], self._pool)
         if self._owned and pool.closed:
-            # A pool keeps the reason of a failure to itself until it times out; this tells it at once.
-            probe = await AsyncConnection.connect(cast(str, pool.conninfo), **cast("dict[str, Any]", pool.kwargs))
-            await probe.close()
-            await pool.open()  # does nothing when another thread or task was faster
+            async with self._lock:
+                if pool.closed:
+                    # A pool keeps the reason of a failure to itself until it times out; this tells it at once.
+                    probe = await AsyncConnection.connect(
+                        cast(str, pool.conninfo), **cast("dict[str, Any]", pool.kwargs)
+                    )
+                    await probe.close()
+                    # Filled before it is used, it does not grow at once: a loop that ends while a connection is being
+                    # made can hang in psycopg_pool.
+                    await pool.open(wait=True, timeout=pool.timeout)
         return pool
 
     def _check_process(self) -> None:
@@ -198,6 +204,7 @@ class AsyncDatabase:
             if self._pid != os.getpid():
                 _PARENTS_POOLS.append(self._pool)
                 self._pool = _pool_like(cast(AsyncConnectionPool[Any], self._pool))
+                self._lock = AsyncRLock()
                 self._pid = os.getpid()
 
 

@@ -180,10 +180,16 @@ class Database:
         self._check_process()
         pool = cast(ConnectionPool[Any], self._pool)
         if self._owned and pool.closed:
-            # A pool keeps the reason of a failure to itself until it times out; this tells it at once.
-            probe = Connection.connect(cast(str, pool.conninfo), **cast("dict[str, Any]", pool.kwargs))
-            probe.close()
-            pool.open()  # does nothing when another thread or task was faster
+            with self._lock:
+                if pool.closed:
+                    # A pool keeps the reason of a failure to itself until it times out; this tells it at once.
+                    probe = Connection.connect(
+                        cast(str, pool.conninfo), **cast("dict[str, Any]", pool.kwargs)
+                    )
+                    probe.close()
+                    # Filled before it is used, it does not grow at once: a loop that ends while a connection is being
+                    # made can hang in psycopg_pool.
+                    pool.open(wait=True, timeout=pool.timeout)
         return pool
 
     def _check_process(self) -> None:
@@ -199,6 +205,7 @@ class Database:
             if self._pid != os.getpid():
                 _PARENTS_POOLS.append(self._pool)
                 self._pool = _pool_like(cast(ConnectionPool[Any], self._pool))
+                self._lock = RLock()
                 self._pid = os.getpid()
 
 
