@@ -10,6 +10,7 @@ from promin_postgres.changes import _statements as sql
 from promin_postgres.migrator import migrate
 
 RECORDS = 200_000
+PARAMS = {"stream": 1, "high": None, "seq": 0, "limit": 500, "max_bytes": 1 << 24}
 
 
 @pytest.fixture(scope="module", params=["analyzed", "new"])
@@ -36,9 +37,8 @@ def loaded(promin_server, request):
 
 def cost(connection, **params):
     """How many records a poll walks over, delivered or not; and how many it reads for the lowest number of a range."""
-    params = {"stream": 1, "high": None, "seq": 0, "limit": 500, "max_bytes": 1 << 24} | params
     query = b"EXPLAIN (ANALYZE, FORMAT JSON) " + SqlNames().render(sql.FETCH)
-    ((plan,),) = connection.execute(query, params, prepare=False).fetchall()
+    ((plan,),) = connection.execute(query, PARAMS | params, prepare=False).fetchall()
     nodes = [node for node in walk(plan[0]["Plan"]) if node.get("Relation Name") == "wf_changes"]
     read = {"walk": 0, "lookup": 0}
     for node in nodes:
@@ -76,4 +76,6 @@ def test_a_batch_reads_a_batch(loaded):
 def test_a_late_commit_is_found_by_its_number(loaded):
     connection, late, _, after = loaded
     late.commit()
-    assert sum(cost(connection, low=after)) == 1
+    found = connection.execute(SqlNames().render(sql.FETCH), PARAMS | {"low": after}, prepare=False).fetchall()
+    assert len(found) == 1 + 1, "the row that says the second snapshot, and the record"
+    assert sum(cost(connection, low=after)) <= 1, "PostgreSQL rounds the rows of a loop: half a row is none"
