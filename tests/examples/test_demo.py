@@ -33,9 +33,9 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Comple
 
 
 @contextmanager
-def started(dsn: str) -> Iterator[tuple[subprocess.Popen[str], psycopg.Connection[Any]]]:
+def started(dsn: str, *, limit: int = 100) -> Iterator[tuple[subprocess.Popen[str], psycopg.Connection[Any]]]:
     """The demo, once the run of its first file is complete; and a connection to look at it and disturb it."""
-    arguments = ("--dsn", dsn, "--schema", SCHEMA, "--limit", "100")
+    arguments = ("--dsn", dsn, "--schema", SCHEMA, "--limit", str(limit))
     process = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with psycopg.connect(dsn, autocommit=True) as connection, process:
         try:
@@ -149,7 +149,7 @@ def test_files_of_every_kind_and_a_file_that_cannot_be_read(promin_dsn: str, tmp
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_leaves_neither_processes_nor_its_schema(promin_dsn: str, number: int) -> None:
-    with started(promin_dsn) as (process, connection):
+    with started(promin_dsn, limit=1000) as (process, connection):
         process.send_signal(number)
         _, errors = process.communicate(timeout=PATIENCE)  # ends when every worker has let go of stderr
         assert (process.returncode, errors) == (130, "promin-postgres: interrupted\n")
