@@ -14,7 +14,7 @@ from psycopg import AsyncConnection
 from promin_postgres._wait import AsyncRLock, async_sleep
 from promin_postgres.database import AsyncDatabase
 from promin_postgres.database._loss import may_be_dead, retry_pause
-from promin_postgres.locks._statements import KEEPALIVE, TRY_LOCK, UNLOCK
+from promin_postgres.locks._statements import KEEPALIVE, TRY_LOCK, UNLOCK, UNLOCK_ALL
 
 logger = logging.getLogger(__name__)
 
@@ -97,11 +97,13 @@ class AsyncSessionLocks:
         return self.holds(key, owner=owner)
 
     async def close(self) -> None:
-        """Close the connection, and give every lock back with it."""
+        """Give every lock back, and close the connection."""
         self._check_process()
         async with self._lock:
             self._owners.clear()
             if self._connection is not None:
+                with suppress(psycopg.OperationalError):  # a broken connection has given them back already
+                    await self._sql.fetch_one(UNLOCK_ALL, connection=self._connection)
                 await self._connection.close()
                 self._connection = None
 

@@ -15,7 +15,7 @@ from psycopg import Connection
 from promin_postgres._wait import RLock, sleep
 from promin_postgres.database import Database
 from promin_postgres.database._loss import may_be_dead, retry_pause
-from promin_postgres.locks._statements import KEEPALIVE, TRY_LOCK, UNLOCK
+from promin_postgres.locks._statements import KEEPALIVE, TRY_LOCK, UNLOCK, UNLOCK_ALL
 
 logger = logging.getLogger(__name__)
 
@@ -98,11 +98,13 @@ class SessionLocks:
         return self.holds(key, owner=owner)
 
     def close(self) -> None:
-        """Close the connection, and give every lock back with it."""
+        """Give every lock back, and close the connection."""
         self._check_process()
         with self._lock:
             self._owners.clear()
             if self._connection is not None:
+                with suppress(psycopg.OperationalError):  # a broken connection has given them back already
+                    self._sql.fetch_one(UNLOCK_ALL, connection=self._connection)
                 self._connection.close()
                 self._connection = None
 
