@@ -5,13 +5,15 @@ that opens a file becomes `/* workflow/load_steps */`, so that pg_stat_statement
 
 A file holds two kinds of blanks. Values are psycopg parameters, `%(name)s`. Identifiers are tokens in braces, which are
 replaced by text that is quoted already: `{prefix}` by `"schema".wf_`, `{bare}` by `wf_`, `{schema}` by `"schema"`, and
-whatever else `SqlNames.extra` brings. Rendering is plain replacement and not `psycopg.sql`: a literal `'{}'::jsonb` is
-fine in our files, and composing at every call costs fifty times a look-up in a dictionary.
+whatever else `SqlNames.extra` brings. What several statements share stands in a file of its own, and
+`{{steps/parts/open}}` in theirs is replaced by it. Rendering is plain replacement and not `psycopg.sql`: a literal
+`'{}'::jsonb` is fine in our files, and composing at every call costs fifty times a look-up in a dictionary.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -24,6 +26,7 @@ from promin_postgres.errors import ConfigurationError, InvalidArgument, shown
 
 _PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,30}")
 _TOKEN = re.compile(r"\{([a-z_]+)\}")
+_PART = re.compile(r"\{\{([a-z_/]+)\}\}")
 _PARAMETER = re.compile(r"%(?:%|\((\w+)\)[sbt])")
 _MAX_IDENTIFIER = 63
 
@@ -41,7 +44,13 @@ def read_sql(name: str) -> tuple[str, str]:
     lines = text.splitlines()
     start = next((n for n, line in enumerate(lines) if line.strip() and not line.startswith("--")), len(lines))
     comment = "\n".join(line.removeprefix("--").strip() for line in lines[:start])
-    return comment.strip(), "\n".join(lines[start:]).strip()
+    return comment.strip(), _PART.sub(_part, "\n".join(lines[start:]).strip())
+
+
+def _part(match: re.Match[str]) -> str:
+    """A file that several statements share, in the place of its name, as far to the right as that line begins."""
+    line = match.string[match.string.rfind("\n", 0, match.start()) + 1 :]
+    return read_sql(match[1])[1].replace("\n", "\n" + " " * (len(line) - len(line.lstrip())))
 
 
 class Statement:
@@ -49,15 +58,17 @@ class Statement:
 
     `idempotent` promises that running it twice does what running it once does, so that it may be sent again when the
     connection breaks and nobody can tell whether the first one arrived. `prepare` False has it planned at each
-    execution; None leaves that to psycopg.
+    execution; None leaves that to psycopg. `ages` has it planned anew each second: a plan that suited a table when it
+    was empty reads the whole of it when it is full, and planning costs as much as running where the work is small.
     """
 
-    __slots__ = ("_parameters", "idempotent", "name", "prepare")
+    __slots__ = ("_parameters", "ages", "idempotent", "name", "prepare")
 
-    def __init__(self, name: str, *, idempotent: bool = False, prepare: bool | None = None) -> None:
+    def __init__(self, name: str, *, idempotent: bool = False, prepare: bool | None = None, ages: bool = False) -> None:
         self.name = name
         self.idempotent = idempotent
         self.prepare = prepare
+        self.ages = ages
         self._parameters: frozenset[str] | None = None
 
     @property
@@ -99,7 +110,8 @@ class SqlNames:
             # A percent sign inside a quoted identifier must not be read as a parameter.
             body = self.fill(read_sql(statement.name)[1], double_percent=bool(statement.parameters))
             rendered = self._rendered[statement.name] = f"/* {statement.name} */\n{body}".encode()
-        return rendered
+        # psycopg prepares by the text: with another text the plan is another.
+        return rendered + b" /* %d */" % time.monotonic() if statement.ages else rendered
 
     def fill(self, text: str, *, double_percent: bool = False) -> str:
         """Replace the tokens of some SQL text."""

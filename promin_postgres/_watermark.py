@@ -16,26 +16,41 @@ _SHARE = 10
 _AT_MOST = 1.0
 
 
-class Watermark:
-    """The id after which one claimer looks."""
+class Start:
+    """When one claimer looks from the start."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self._last = 0
         self._next_start = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        return self.clock() >= self._next_start
+
+    def looked_from_start(self, *, began: float) -> None:
+        """It did; that look `began` at this time of the clock."""
+        now = self.clock()
+        self._next_start = now + min(_AT_MOST, _SHARE * (now - began))
+
+    def reset(self) -> None:
+        """Look from the start next: a row was given back."""
+        self._next_start = 0.0
+
+
+class Watermark(Start):
+    """The id after which one claimer looks."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(clock=clock)
+        self._last = 0
 
     def after(self) -> int:
         """Look for ids greater than this; 0 is a look from the start."""
-        return 0 if self.clock() >= self._next_start else self._last
+        return 0 if self.is_due else self._last
 
     def looked(self, *, after: int, last: int | None, began: float) -> None:
         """What a look gave: `last` is the highest id found, if any; it `began` at that time of the clock."""
         if last is not None:
             self._last = max(self._last, last)
         if after == 0:
-            now = self.clock()
-            self._next_start = now + min(_AT_MOST, _SHARE * (now - began))
-
-    def reset(self) -> None:
-        """Look from the start next: a row was given back."""
-        self._next_start = 0.0
+            self.looked_from_start(began=began)

@@ -12,6 +12,7 @@ PACKAGE = ROOT / "promin_postgres"
 SQL = ROOT / "sql"
 
 SQL_FILES = sorted(path.relative_to(SQL).with_suffix("").as_posix() for path in SQL.rglob("*.sql"))
+PARTS = [name for name in SQL_FILES if "/parts/" in name]
 MIGRATIONS = [name for name in SQL_FILES if name.startswith("migrations/")]
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 import psycopg
 from psycopg import Connection, Cursor, pq
 from psycopg.adapt import AdaptersMap
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, tuple_row
 from psycopg_pool import ConnectionPool
 
 from promin_postgres._statement import SqlNames, Statement
@@ -251,21 +251,28 @@ class Executor:
         _, rows = self._run(statement, params, connection)
         return rows[0] if rows else None
 
+    def fetch_tuples(
+        self, statement: Statement, params: Mapping[str, Any] | None = None, *, connection: Any = None
+    ) -> list[tuple[Any, ...]]:
+        """As `fetch_all`, with rows as tuples: a third of the work where there are many."""
+        _, rows = self._run(statement, params, connection, tuple_row)
+        return rows
+
     def _run(
-        self, statement: Statement, params: Mapping[str, Any] | None, connection: Any
-    ) -> tuple[int, list[dict[str, Any]]]:
+        self, statement: Statement, params: Mapping[str, Any] | None, connection: Any, rows: Any = dict_row
+    ) -> tuple[int, list[Any]]:
         given = params or {}
         if given.keys() != statement.parameters:
             raise TypeError(f"{statement.name} takes {sorted(statement.parameters)}, was given {sorted(given)}")
         query = self.names.render(statement)
         if connection is not None:
-            return _send(driver_connection(connection), query, params, statement.prepare)
+            return _send(driver_connection(connection), query, params, statement.prepare, rows)
         started = time.monotonic()
         attempt = 0
         while True:
             attempt += 1
             try:
-                return self._send_once(query, params, statement.prepare)
+                return self._send_once(query, params, statement.prepare, rows)
             except psycopg.Error as error:
                 pause = retry_pause(
                     error, idempotent=statement.idempotent, attempt=attempt, elapsed=time.monotonic() - started
@@ -275,15 +282,15 @@ class Executor:
             sleep(pause)
 
     def _send_once(
-        self, query: bytes, params: Mapping[str, Any] | None, prepare: bool | None
-    ) -> tuple[int, list[dict[str, Any]]]:
+        self, query: bytes, params: Mapping[str, Any] | None, prepare: bool | None, rows: Any
+    ) -> tuple[int, list[Any]]:
         with self.db.connection() as connection:
             idle = connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
             if idle and self.db.is_connection and not connection.autocommit:
                 with connection.transaction():
-                    return _send(connection, query, params, prepare)
+                    return _send(connection, query, params, prepare, rows)
             try:
-                return _send(connection, query, params, prepare)
+                return _send(connection, query, params, prepare, rows)
             except psycopg.Error as error:
                 # Raised inside the block it would cost this connection all its prepared statements.
                 if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
@@ -293,9 +300,9 @@ class Executor:
 
 
 def _send(
-    connection: Connection[Any], query: bytes, params: Mapping[str, Any] | None, prepare: bool | None
-) -> tuple[int, list[dict[str, Any]]]:
-    with _Cursor(connection, row_factory=dict_row) as cursor:
+    connection: Connection[Any], query: bytes, params: Mapping[str, Any] | None, prepare: bool | None, rows: Any
+) -> tuple[int, list[Any]]:
+    with _Cursor(connection, row_factory=rows) as cursor:
         # Binary, because a caller's connection may have a DateStyle that psycopg does not read.
         cursor.execute(query, params or None, prepare=prepare, binary=True)
         return cursor.rowcount, cursor.fetchall() if cursor.description else []
@@ -304,7 +311,7 @@ def _send(
 _ADAPTERS = AdaptersMap(psycopg.adapters)
 
 
-class _Cursor(Cursor[dict[str, Any]]):
+class _Cursor(Cursor[Any]):
     """Reads and writes types as psycopg does, whatever the caller's connection does: Django's drops time zones."""
 
     @property

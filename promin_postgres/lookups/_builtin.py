@@ -47,6 +47,21 @@ class StepType(IntEnum):
     SUBWORKFLOW = 7
 
 
+class TaskStatus(IntEnum):
+    """Where a task of the step queue stands."""
+
+    PENDING = 1
+    RUNNING = 2
+    COMPLETED = 4
+    FAILED = 5
+    DEAD = 9
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it is in the history; a dead one can be redriven."""
+        return self not in (TaskStatus.PENDING, TaskStatus.RUNNING)
+
+
 class AttemptType(IntEnum):
     """What was attempted: the step, or undoing it."""
 

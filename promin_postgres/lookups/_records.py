@@ -11,7 +11,7 @@ import attrs
 
 from promin_postgres._statement import check_identifier
 from promin_postgres.errors import InvalidArgument
-from promin_postgres.lookups._builtin import AttemptType, StepStatus, StepType, WorkflowStatus
+from promin_postgres.lookups._builtin import AttemptType, StepStatus, StepType, TaskStatus, WorkflowStatus
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _SMALLINT = range(-32768, 32768)
@@ -73,5 +73,6 @@ BUILTIN_LOOKUPS = (
     _define("step_status", StepStatus),
     _define("step_type", StepType),
     _define("attempt_type", AttemptType),
+    _define("task_status", TaskStatus),
 )
 """The lookups of our own tables, which migrations create."""

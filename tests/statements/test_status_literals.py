@@ -9,9 +9,9 @@ import pytest
 from _sources import SQL_FILES
 
 from promin_postgres._statement import read_sql
-from promin_postgres.lookups import AttemptType, StepStatus, StepType, WorkflowStatus
+from promin_postgres.lookups import AttemptType, StepStatus, StepType, TaskStatus, WorkflowStatus
 
-LOOKUPS = (WorkflowStatus, StepStatus, StepType, AttemptType)
+LOOKUPS = (WorkflowStatus, StepStatus, StepType, AttemptType, TaskStatus)
 _NAMED = re.compile(r"(\d+) /\* ([A-Z_]+) \*/")
 _COLUMN = r"(?:\w+\.)?(?:\w*status|\w*_type)(?:::smallint)?"
 _NUMBER = r"\d+(?!\ /\*\ [A-Z_]+\ \*/|\d)"

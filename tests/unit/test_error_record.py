@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promin_postgres._error_record import decode_error, encode_error
 from promin_postgres.workflow.storage import ErrorRecord
-from promin_postgres.workflow.storage._values import decode_error, encode_error
 
 
 class _Mute(Exception):

@@ -14,8 +14,8 @@ NAME = "promin_postgres"
 
 FLOORS: list[set[str]] = [
     {"errors", "_wait", "_advisory", "_watermark"},
-    {"_time", "codec", "_statement"},
-    {"_retry", "streams"},
+    {"_time", "codec", "_statement", "_error_record"},
+    {"_retry", "streams", "_arguments"},
     {"database"},
     {"bell"},
     {"migrator", "lookups", "locks", "queue", "pgmq", "changes"},

@@ -74,6 +74,7 @@ def test_the_built_in_ones_are_the_enums() -> None:
         "step_status",
         "step_type",
         "attempt_type",
+        "task_status",
     ]
     assert BUILTIN_LOOKUPS[0].entries["CANCELLED"] == WorkflowStatus.CANCELLED
 

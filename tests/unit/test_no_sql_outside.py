@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from _sources import MIGRATIONS, PACKAGE, SQL, SQL_FILES, statements
+from _sources import MIGRATIONS, PACKAGE, PARTS, SQL, SQL_FILES, statements
 
 from promin_postgres._statement import read_sql
 
@@ -112,7 +112,13 @@ def test_statements_are_made_in_the_rooms_for_them_only() -> None:
 def test_every_file_is_one_constant_and_every_constant_a_file() -> None:
     constants = Counter(statement.name for statement in statements())
     assert [name for name, count in constants.items() if count > 1] == []
-    assert sorted(constants) == sorted(set(SQL_FILES) - set(MIGRATIONS))
+    assert sorted(constants) == sorted(set(SQL_FILES) - set(MIGRATIONS) - set(PARTS))
+
+
+def test_every_part_is_in_several_statements() -> None:
+    texts = [(SQL / f"{name}.sql").read_text(encoding="utf-8") for name in SQL_FILES]
+    uses = {part: sum(text.count(f"{{{{{part}}}}}") for text in texts) for part in PARTS}
+    assert [part for part, number in uses.items() if number < 2] == []
 
 
 # Reserved words only: none of them can be the name of a column by mistake.

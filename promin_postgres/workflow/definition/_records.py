@@ -9,11 +9,11 @@ from typing import Any
 
 import attrs
 
+from promin_postgres._arguments import MAX_NAME, check_optional_text, check_text
 from promin_postgres._retry import NO_RETRY, Retry
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.errors import InvalidArgument
 from promin_postgres.workflow.definition._graph import cycles, dependents_of
-from promin_postgres.workflow.storage._values import MAX_NAME, check_optional_text, check_text
 
 
 @attrs.frozen(kw_only=True)

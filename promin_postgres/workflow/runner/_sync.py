@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import psycopg
 
+from promin_postgres._arguments import check_count
 from promin_postgres._retry import Retry
 from promin_postgres._time import Seconds
 from promin_postgres.errors import (
@@ -26,7 +27,6 @@ from promin_postgres.lookups import WorkflowStatus
 from promin_postgres.workflow.definition import Context, Definition, differences, specs
 from promin_postgres.workflow.runner._sync_drive import Driver
 from promin_postgres.workflow.storage import PostgresWorkflowStorage, Lease, WorkflowState
-from promin_postgres.workflow.storage._values import check_count
 
 _LOG = logging.getLogger(__name__)
 

@@ -1,8 +1,8 @@
 """What is durable about workflows, and the leases under which it is written."""
 
+from promin_postgres._error_record import ErrorRecord
 from promin_postgres.workflow.storage._async import AsyncPostgresWorkflowStorage
 from promin_postgres.workflow.storage._records import (
-    ErrorRecord,
     Lease,
     StepAttempt,
     StepSpec,

@@ -10,6 +10,7 @@ from typing import Self
 
 import psycopg
 
+from promin_postgres._arguments import check_text
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.database import AsyncDatabase, AsyncDatabaseSource
 from promin_postgres.errors import InvalidArgument
@@ -20,7 +21,6 @@ from promin_postgres.workflow.storage._async_runs import AsyncRuns
 from promin_postgres.workflow.storage._async_steps import AsyncSteps
 from promin_postgres.workflow.storage._async_waits import AsyncWaits
 from promin_postgres.workflow.storage._statements import RELEASE_LEASE
-from promin_postgres.workflow.storage._values import check_text
 
 
 class AsyncPostgresWorkflowStorage(AsyncRuns, AsyncSteps, AsyncWaits, AsyncLeases):

@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 from uuid import uuid4
 
+from promin_postgres._arguments import check_text
 from promin_postgres.database import AsyncDatabase
 from promin_postgres.errors import LeaseLost, NotFound, shown
 from promin_postgres.locks import AsyncSessionLocks, LeaseKeeper, advisory_key
@@ -13,7 +14,6 @@ from promin_postgres.workflow.storage import _statements as sql
 from promin_postgres.workflow.storage._async_base import AsyncStorageBase
 from promin_postgres.workflow.storage._records import Lease
 from promin_postgres.workflow.storage._renewal import LeaseRenewal
-from promin_postgres.workflow.storage._values import check_text
 
 
 class AsyncLeases(AsyncStorageBase):

@@ -6,21 +6,17 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from promin_postgres._arguments import MAX_NAME, check_count, check_optional_text, check_text, encode_optional
+from promin_postgres._error_record import ErrorRecord, encode_error
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.errors import AlreadyExists, InvalidArgument, NotFound
 from promin_postgres.lookups import WorkflowStatus
 from promin_postgres.workflow.storage import _statements as sql
 from promin_postgres.workflow.storage._async_base import AsyncStorageBase, token_of
-from promin_postgres.workflow.storage._records import ErrorRecord, Lease, StepSpec, WorkflowRun, WorkflowState
+from promin_postgres.workflow.storage._records import Lease, StepSpec, WorkflowRun, WorkflowState
 from promin_postgres.workflow.storage._values import (
-    MAX_NAME,
-    check_count,
     check_member,
-    check_optional_text,
-    check_text,
-    encode_error,
     encode_metadata,
-    encode_optional,
     encode_steps,
     step_state,
     workflow_run,

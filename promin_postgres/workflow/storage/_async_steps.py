@@ -5,23 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from promin_postgres._arguments import MAX_NAME, check_count, check_text, encode_optional
+from promin_postgres._error_record import ErrorRecord, encode_error
 from promin_postgres._time import Seconds
 from promin_postgres.errors import InvalidArgument, NotFound
 from promin_postgres.lookups import AttemptType, StepStatus, StepType, WorkflowStatus
 from promin_postgres.workflow.storage import _statements as sql
 from promin_postgres.workflow.storage._async_base import AsyncStorageBase, token_of
-from promin_postgres.workflow.storage._records import ErrorRecord, Lease, StepAttempt
-from promin_postgres.workflow.storage._values import (
-    MAX_NAME,
-    check_count,
-    check_member,
-    check_text,
-    encode_error,
-    encode_metadata,
-    encode_optional,
-    optional_duration,
-    step_attempt,
-)
+from promin_postgres.workflow.storage._records import Lease, StepAttempt
+from promin_postgres.workflow.storage._values import check_member, encode_metadata, optional_duration, step_attempt
 
 
 class AsyncSteps(AsyncStorageBase):

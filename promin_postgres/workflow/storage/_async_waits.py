@@ -5,19 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from promin_postgres._arguments import MAX_NAME, check_text, encode_optional
 from promin_postgres._time import Seconds, check_moment
 from promin_postgres.errors import InvalidArgument
 from promin_postgres.lookups import StepType
 from promin_postgres.workflow.storage import _statements as sql
 from promin_postgres.workflow.storage._async_base import AsyncStorageBase, token_of
 from promin_postgres.workflow.storage._records import Lease, WorkflowSignal
-from promin_postgres.workflow.storage._values import (
-    MAX_NAME,
-    check_text,
-    encode_optional,
-    optional_duration,
-    workflow_signal,
-)
+from promin_postgres.workflow.storage._values import optional_duration, workflow_signal
 
 
 class AsyncWaits(AsyncStorageBase):

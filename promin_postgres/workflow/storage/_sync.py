@@ -11,6 +11,7 @@ from typing import Self
 
 import psycopg
 
+from promin_postgres._arguments import check_text
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.database import Database, DatabaseSource
 from promin_postgres.errors import InvalidArgument
@@ -21,7 +22,6 @@ from promin_postgres.workflow.storage._sync_runs import Runs
 from promin_postgres.workflow.storage._sync_steps import Steps
 from promin_postgres.workflow.storage._sync_waits import Waits
 from promin_postgres.workflow.storage._statements import RELEASE_LEASE
-from promin_postgres.workflow.storage._values import check_text
 
 
 class PostgresWorkflowStorage(Runs, Steps, Waits, Leases):

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Any, TypeVar
 
+from promin_postgres._arguments import MAX_NAME, check_text, decode_optional
+from promin_postgres._error_record import decode_error, error_of
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.codec import JSON
 from promin_postgres.errors import InvalidArgument
 from promin_postgres.lookups import AttemptType, StepStatus, StepType, WorkflowStatus
 from promin_postgres.workflow.storage._records import (
-    ErrorRecord,
     StepAttempt,
     StepSpec,
     StepState,
@@ -25,27 +26,6 @@ from promin_postgres.workflow.storage._records import (
 
 E = TypeVar("E", bound=IntEnum)
 
-MAX_NAME = 255
-
-
-def check_text(argument: str, value: Any, *, limit: int | None = None) -> str:
-    """A non-empty text that PostgreSQL can hold."""
-    if not isinstance(value, str) or not value:
-        raise InvalidArgument(argument, value, "must be a non-empty string")
-    if "\x00" in value:
-        raise InvalidArgument(argument, value, "must not contain NUL")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise InvalidArgument(argument, value, "must not contain lone surrogates") from None
-    if limit is not None and len(value) > limit:
-        raise InvalidArgument(argument, value, f"must be at most {limit} characters long")
-    return value
-
-
-def check_optional_text(argument: str, value: Any) -> str | None:
-    return None if value is None else check_text(argument, value, limit=MAX_NAME)
-
 
 def check_member(argument: str, value: Any, kind: type[E]) -> E:
     """A member of one of our enums: another number could be written, and not read again."""
@@ -54,47 +34,14 @@ def check_member(argument: str, value: Any, kind: type[E]) -> E:
     return value
 
 
-def check_count(argument: str, value: Any, *, at_least: int) -> int:
-    """A whole number that fits where PostgreSQL expects one."""
-    if isinstance(value, bool) or not isinstance(value, int) or not at_least <= value < 2**31:
-        raise InvalidArgument(argument, value, f"must be a whole number of at least {at_least}")
-    return value
-
-
 def optional_duration(argument: str, value: Seconds | None) -> timedelta | None:
     return None if value is None else timedelta(seconds=check_seconds(argument, value))
-
-
-def encode_optional(value: Any, subject: str) -> str | None:
-    """None is stored as SQL NULL, which it comes back from."""
-    return None if value is None else JSON.encode(value, subject=subject)
-
-
-def decode_optional(text: str | None, subject: str) -> Any:
-    return None if text is None else JSON.decode(text, subject=subject)
 
 
 def encode_metadata(value: Any, subject: str) -> str | None:
     if value is not None and not isinstance(value, Mapping):
         raise InvalidArgument("metadata", value, f"{subject}: must be a mapping")
     return None if value is None else JSON.encode(dict(value), subject=subject)
-
-
-def encode_error(error: BaseException | ErrorRecord) -> str:
-    record = ErrorRecord.of(error)
-    return json.dumps(
-        {"type": record.error_type, "message": record.message, "traceback": record.traceback}, ensure_ascii=False
-    )
-
-
-def decode_error(text: str | None) -> ErrorRecord | None:
-    return None if text is None else _error(json.loads(text))
-
-
-def _error(stored: dict[str, Any] | None) -> ErrorRecord | None:
-    if stored is None:
-        return None
-    return ErrorRecord(error_type=stored["type"], message=stored["message"], traceback=stored.get("traceback"))
 
 
 def encode_steps(steps: Sequence[StepSpec]) -> str:
@@ -172,7 +119,7 @@ def _task_state(stored: list[Any]) -> TaskState:
         task_index=index,
         status=StepStatus(status),
         result=result,
-        error=_error(error),
+        error=error_of(error),
         attempt=attempt,
         started_at=None if started_at is None else datetime.fromisoformat(started_at),
         completed_at=None if completed_at is None else datetime.fromisoformat(completed_at),

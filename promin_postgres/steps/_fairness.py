@@ -1,0 +1,46 @@
+"""Which tasks a claim asks for, and in which order it hands them out. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from itertools import chain, zip_longest
+
+from promin_postgres.steps._records import StepTask
+
+LOWEST, HIGHEST = 0, 10
+LEVELS = tuple(range(HIGHEST, LOWEST - 1, -1))
+"""All priorities, the highest first."""
+
+_DICE = random.Random()  # noqa: S311 - spreads work, guards nothing; the program's own random numbers stay as they are
+
+
+def draws(limit: int) -> list[float]:
+    """Numbers from [0, 1), one for each task that is wanted."""
+    return [_DICE.random() for _ in range(limit)]
+
+
+def somewhere() -> int:
+    """A place among the workflows to begin at, so that claimers do not all begin with the same."""
+    return _DICE.randrange(-(2**63), 2**63)
+
+
+def by_priority(tasks: Iterable[StepTask]) -> list[StepTask]:
+    """The highest priority first, then the oldest. (An UPDATE promises no order of the rows that it returns.)"""
+    return sorted(tasks, key=lambda task: (-task.priority, task.id))
+
+
+def in_turn(tasks: Iterable[StepTask]) -> list[StepTask]:
+    """A0 B0 C0 A1 B1 C1: the workflow whose first task is the oldest begins."""
+    lanes: dict[int, list[StepTask]] = {}
+    for task in by_priority(tasks):
+        lanes.setdefault(task.lane, []).append(task)
+    columns = sorted(lanes.values(), key=lambda lane: min(task.id for task in lane))
+    return [task for task in chain.from_iterable(zip_longest(*columns)) if task is not None]
+
+
+def next_turn(tasks: Sequence[StepTask], turn: int) -> int:
+    """Where the next round begins: behind the workflow that was reached last, going round from `turn`."""
+    if not tasks:
+        return turn
+    return max((task.lane for task in tasks), key=lambda lane: (lane - turn - 1) % 2**64)

@@ -1,0 +1,202 @@
+"""Arguments of the step queue, checked and encoded; rows decoded. Pure."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, get_args
+
+import attrs
+
+from promin_postgres._arguments import (
+    MAX_NAME,
+    check_count,
+    check_optional_text,
+    check_text,
+    decode_optional,
+    encode_optional,
+)
+from promin_postgres._error_record import ErrorRecord, decode_error, encode_error
+from promin_postgres._time import Seconds, check_moment, check_seconds
+from promin_postgres.errors import InvalidArgument
+from promin_postgres.lookups import TaskStatus
+from promin_postgres.steps._fairness import HIGHEST, LOWEST
+from promin_postgres.steps._records import Completed, Failed, Fairness, NewTask, Outcome, StepTask, TaskRecord
+
+MAX_LIMIT = 10_000
+
+
+def check_queue(queue: Any) -> str:
+    return check_text("queue", queue, limit=MAX_NAME)
+
+
+def check_queues(queues: Any) -> list[str]:
+    """Names of queues, each once, in their order."""
+    if isinstance(queues, str) or not isinstance(queues, Sequence | set | frozenset):
+        raise InvalidArgument("queues", queues, "must be a list of names")
+    if not queues:
+        raise InvalidArgument("queues", queues, "must not be empty")
+    return list(dict.fromkeys(check_text("queues", queue, limit=MAX_NAME) for queue in queues))
+
+
+def check_limit(limit: Any) -> int:
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_LIMIT:
+        raise InvalidArgument("limit", limit, f"must be a whole number from 1 to {MAX_LIMIT}")
+    return limit
+
+
+def check_fairness(fairness: Any) -> Fairness:
+    if fairness not in get_args(Fairness):
+        raise InvalidArgument("fairness", fairness, f"must be one of {', '.join(get_args(Fairness))}")
+    return fairness  # type: ignore[no-any-return]
+
+
+def incarnation(worker_id: str | None) -> str:
+    """A name that no other process bears, and this one only once: a restarted pod is not mistaken for the dead one."""
+    token = secrets.token_hex(8)
+    return token if worker_id is None else f"{worker_id}.{token}"
+
+
+def encode_task(task: NewTask, namespace: str | None) -> dict[str, Any]:
+    """A task as enqueue.sql takes it."""
+    if not isinstance(task, NewTask):
+        raise InvalidArgument("tasks", task, "must be a NewTask")
+    subject = f"task {task.step_name!r} of {task.workflow_id!r}"
+    check_text("workflow_id", task.workflow_id)
+    check_text("step_name", task.step_name, limit=MAX_NAME)
+    priority = task.priority
+    if isinstance(priority, bool) or not isinstance(priority, int) or not LOWEST <= priority <= HIGHEST:
+        raise InvalidArgument("priority", priority, f"must be a whole number from {LOWEST} to {HIGHEST}")
+    if (task.concurrency_key is None) != (task.concurrency_limit is None):
+        raise InvalidArgument(
+            "concurrency_key", task.concurrency_key, "goes together with concurrency_limit: give both or neither"
+        )
+    if task.prev_results is not None and not isinstance(task.prev_results, Mapping):
+        raise InvalidArgument("prev_results", task.prev_results, f"{subject}: must be a mapping")
+    limit = task.concurrency_limit
+    return {
+        "workflow_id": task.workflow_id,
+        "step_name": task.step_name,
+        "run": check_count("run", task.run, at_least=1),
+        "queue": check_queue(task.queue),
+        "priority": priority,
+        "namespace": namespace if task.namespace is None else check_text("namespace", task.namespace, limit=MAX_NAME),
+        "concurrency_key": check_optional_text("concurrency_key", task.concurrency_key),
+        "concurrency_limit": None if limit is None else check_count("concurrency_limit", limit, at_least=1),
+        "input": encode_optional(task.input, f"input of {subject}"),
+        "prev_results": None
+        if task.prev_results is None
+        else encode_optional(dict(task.prev_results), f"prev_results of {subject}"),
+        **_delay(task.delay),
+    }
+
+
+def _delay(delay: Seconds | datetime) -> dict[str, Any]:
+    if isinstance(delay, datetime):
+        return {"due_at": check_moment("delay", delay), "delay": None}
+    return {"due_at": None, "delay": timedelta(seconds=seconds) if (seconds := check_seconds("delay", delay)) else None}
+
+
+_COLUMNS = {
+    "run": "runs",
+    "priority": "priorities",
+    "concurrency_limit": "concurrency_limits",
+    "delay": "delays",
+    "due_at": "due_ats",
+    "queue": "queues",
+    "workflow_id": "workflow_ids",
+    "step_name": "step_names",
+    "namespace": "namespaces",
+    "concurrency_key": "concurrency_keys",
+    "input": "inputs",
+    "prev_results": "prev_results",
+}
+
+
+def columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Tasks as enqueue_many.sql takes them: an array for each column."""
+    return {plural: [row[name] for row in rows] for name, plural in _COLUMNS.items()}
+
+
+@attrs.frozen
+class Settlement:
+    """An outcome, ready to be written. `lease` and `deliveries` are None where only the id of the task is known."""
+
+    id: int
+    lease: int | None
+    deliveries: int | None
+    concurrency_key: str | None
+    queue: str | None
+    priority: int | None
+    status: TaskStatus
+    result: str | None
+    error: str | None
+    duration: timedelta | None
+    retry_in: timedelta | None
+
+
+def encode_outcome(outcome: Outcome) -> Settlement:
+    """Raises before anything is written, and names the task."""
+    if not isinstance(outcome, Completed | Failed):
+        raise InvalidArgument("outcomes", outcome, "must be Completed or Failed")
+    task = check_task(outcome.task)
+    duration = _seconds("duration", outcome.duration)
+    if isinstance(outcome, Completed):
+        task_id = task.id if isinstance(task, StepTask) else task
+        result = encode_optional(outcome.result, f"result of task {task_id}")
+        return settlement(task, TaskStatus.COMPLETED, result=result, duration=duration)
+    retry_in = _seconds("retry_in", outcome.retry_in)
+    error = _encode_error(outcome.error)
+    return settlement(task, TaskStatus.FAILED, error=error, duration=duration, retry_in=retry_in)
+
+
+def settlement(
+    task: StepTask | int,
+    status: TaskStatus = TaskStatus.PENDING,
+    *,
+    result: str | None = None,
+    error: str | None = None,
+    duration: timedelta | None = None,
+    retry_in: timedelta | None = None,
+) -> Settlement:
+    if isinstance(task, StepTask):
+        known = task.id, task.lease, task.deliveries, task.concurrency_key, task.queue, task.priority
+        return Settlement(*known, status, result, error, duration, retry_in)
+    return Settlement(task, None, None, None, None, None, status, result, error, duration, retry_in)
+
+
+def _seconds(argument: str, value: Seconds | None) -> timedelta | None:
+    return None if value is None else timedelta(seconds=check_seconds(argument, value))
+
+
+def _encode_error(error: Any) -> str:
+    if isinstance(error, str):
+        return encode_error(ErrorRecord(error_type="Error", message=error))
+    if not isinstance(error, BaseException | ErrorRecord):
+        raise InvalidArgument("error", error, "must be an exception, an ErrorRecord or a text")
+    return encode_error(error)
+
+
+def check_task(task: Any) -> StepTask | int:
+    if isinstance(task, StepTask) or (isinstance(task, int) and not isinstance(task, bool) and 0 < task < 2**63):
+        return task
+    raise InvalidArgument("task", task, "must be a task or its id")
+
+
+def check_tasks(tasks: Iterable[Any]) -> list[StepTask | int]:
+    return [check_task(task) for task in tasks]
+
+
+def task_record(row: dict[str, Any]) -> TaskRecord:
+    subject = f"task {row['id']}"
+    return TaskRecord(
+        **row
+        | {
+            "status": TaskStatus(row["status"]),
+            "input": decode_optional(row["input"], f"input of {subject}"),
+            "prev_results": decode_optional(row["prev_results"], f"prev_results of {subject}") or {},
+            "result": decode_optional(row["result"], f"result of {subject}"),
+            "error": decode_error(row["error"]),
+        }
+    )

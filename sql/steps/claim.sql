@@ -1,0 +1,14 @@
+-- Lease the first tasks of some queues: the highest level first, and of a level the oldest.
+--
+-- Each level of each queue is one probe of the index, behind the last task that this claimer was given there (`after`):
+-- the dead entries of what was claimed before are what makes such queues slow. The probes run until the limit is full.
+-- The candidates are an array (an InitPlan, run once).
+-- A claim that is lost in a crash of the server only makes tasks pending again, so it does not wait for the disk.
+WITH {{steps/parts/open}}, {{steps/parts/strict}}
+UPDATE {prefix}step_queue q
+SET claimed_by = %(me)s::text, claimed_at = clock_timestamp(), deliveries = q.deliveries + 1, lease = q.lease + 1
+WHERE q.id = ANY (ARRAY(
+    {{steps/parts/pick}}
+))
+  AND (SELECT set_config('synchronous_commit', 'off', true)) IS NOT NULL
+RETURNING {{steps/parts/leased}}

@@ -1,0 +1,18 @@
+-- The tasks to lease: the first of each workflow, then the second of each, and so on.
+SELECT p.id
+FROM walk w
+CROSS JOIN LATERAL (
+    SELECT c.id, row_number() OVER () AS place
+    FROM (
+        SELECT t.id
+        FROM {prefix}step_queue t
+        WHERE t.gate = 0 AND (t.queue, t.lane) >= (w.queue, w.lane) AND (t.queue, t.lane) <= (w.queue, w.lane)
+          AND {{steps/parts/free}}
+        ORDER BY t.queue, t.lane, t.priority DESC, t.id
+        LIMIT (SELECT share.number FROM share)
+        FOR UPDATE OF t SKIP LOCKED
+    ) AS c
+) AS p
+WHERE w.number > 0
+ORDER BY p.place, w.number
+LIMIT %(limit)s::bigint
