@@ -39,7 +39,9 @@ class AsyncEnvelope(Generic[T]):
 
     __slots__ = ("_ack_mode", "_core", "_held_until", "created_at", "deliveries", "headers", "message_id", "value")
 
-    def __init__(self, core: AsyncPgmqCore[T], fetched: Fetched, value: T, ack_mode: AckMode) -> None:
+    def __init__(
+        self, core: AsyncPgmqCore[T], fetched: Fetched, value: T, headers: dict[str, Any] | None, ack_mode: AckMode
+    ) -> None:
         self._core = core
         self._ack_mode: AckMode = ack_mode
         self._held_until = fetched.held_until
@@ -47,7 +49,7 @@ class AsyncEnvelope(Generic[T]):
         self.message_id = fetched.message_id
         self.deliveries = fetched.deliveries
         self.created_at: datetime = fetched.created_at
-        self.headers: dict[str, Any] | None = None if fetched.headers is None else JSON.decode(fetched.headers)
+        self.headers = headers
 
     async def ack(self, *, connection: Any = None) -> None:
         """The message is done with: it is deleted, or archived.
@@ -142,13 +144,15 @@ class AsyncPgmqCore(Generic[T]):
 
     async def open(self, fetched: Fetched, ack_mode: AckMode) -> AsyncEnvelope[T] | None:
         """Decode a message; one that does not decode goes to the archive, and None comes back."""
+        subject = f"message {fetched.message_id}"
         try:
-            value = self.codec.decode(fetched.text or "null", subject=f"message {fetched.message_id}")
+            value = self.codec.decode(fetched.text or "null", subject=subject)
+            headers = None if fetched.headers is None else JSON.decode(fetched.headers, subject=f"{subject}, headers")
         except CodecError as error:
             logger.warning("queue %r: moved to the archive: %s", self.name, error)
             await self.ack([fetched.message_id], "archive")
             return None
-        return AsyncEnvelope(self, fetched, value, ack_mode)
+        return AsyncEnvelope(self, fetched, value, headers, ack_mode)
 
     async def ack(self, ids: Iterable[int], ack_mode: AckMode, *, connection: Any = None) -> list[int]:
         """Settle; returns the ids that were there."""

@@ -144,13 +144,19 @@ async def async_pop(
 
     Args:
         qty: At most so many; more than 1 needs pgmq 1.7.
+
+    Raises:
+        CodecError: A message does not decode. None was taken out, unless `connection` commits by itself.
     """
     params: dict[str, Any] = {"queue": check_queue_name("queue", queue), "qty": check_qty(qty)}
     async with AsyncPgmq.borrow(db) as pgmq:
         statement = await pgmq.pick(sql.POP, sql.POP_ONE, connection=connection)
         if statement is sql.POP_ONE and params.pop("qty") != 1:
             await pgmq.require(sql.POP, given="qty", connection=connection)
-        return _messages(await pgmq.run(statement, params, connection=connection), codec)
+        if connection is not None:
+            return _messages(await pgmq.run(statement, params, connection=connection), codec)
+        async with pgmq.db.transaction() as own:  # what does not decode would be lost otherwise, and all beside it
+            return _messages(await pgmq.run(statement, params, connection=own), codec)
 
 
 async def async_delete_message(db: AsyncDatabaseSource, queue: str, msg_id: int, *, connection: Any = None) -> bool:

@@ -145,13 +145,19 @@ def pop(
 
     Args:
         qty: At most so many; more than 1 needs pgmq 1.7.
+
+    Raises:
+        CodecError: A message does not decode. None was taken out, unless `connection` commits by itself.
     """
     params: dict[str, Any] = {"queue": check_queue_name("queue", queue), "qty": check_qty(qty)}
     with Pgmq.borrow(db) as pgmq:
         statement = pgmq.pick(sql.POP, sql.POP_ONE, connection=connection)
         if statement is sql.POP_ONE and params.pop("qty") != 1:
             pgmq.require(sql.POP, given="qty", connection=connection)
-        return _messages(pgmq.run(statement, params, connection=connection), codec)
+        if connection is not None:
+            return _messages(pgmq.run(statement, params, connection=connection), codec)
+        with pgmq.db.transaction() as own:  # what does not decode would be lost otherwise, and all beside it
+            return _messages(pgmq.run(statement, params, connection=own), codec)
 
 
 def delete_message(db: DatabaseSource, queue: str, msg_id: int, *, connection: Any = None) -> bool:
