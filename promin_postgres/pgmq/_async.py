@@ -201,9 +201,9 @@ class AsyncPgmqQueue(Generic[T]):
         """Values as they come; each is acknowledged as it is handed out, and never earlier.
 
         What was read ahead and is not handed out is given back when the stream closes. That it was read stays counted
-        in its `deliveries`: pgmq has no way to take that back. To an operator that pulls ahead (par_map, merge, batched)
-        a value is handed out when it is pulled. What it still holds when the stream closes is published anew, without
-        its headers.
+        in its `deliveries`: pgmq has no way to take that back. To an operator that pulls ahead (par_map, merge,
+        batched) a value is handed out when it is pulled. What it still holds when the stream closes is published anew,
+        without its headers.
 
         Args:
             until_empty: End when no message is visible.

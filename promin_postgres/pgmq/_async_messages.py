@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from promin_postgres._statement import Statement
 from promin_postgres._time import Seconds
 from promin_postgres.codec import JSON, Codec
 from promin_postgres.database import AsyncDatabaseSource
+from promin_postgres.errors import CodecError
 from promin_postgres.pgmq import _statements as sql
 from promin_postgres.pgmq._async_calls import AsyncPgmq
 from promin_postgres.pgmq._records import PgmqMessage
@@ -238,7 +240,7 @@ async def _settle_batch(
         return [row["id"] for row in await pgmq.run(statement, params, connection=connection)]
 
 
-def _messages(rows: Iterable[dict[str, Any]], codec: Codec[Any]) -> list[PgmqMessage]:
+def _messages(rows: list[dict[str, Any]], codec: Codec[Any]) -> list[PgmqMessage]:
     return [
         PgmqMessage(
             msg_id=row["msg_id"],
@@ -246,10 +248,21 @@ def _messages(rows: Iterable[dict[str, Any]], codec: Codec[Any]) -> list[PgmqMes
             enqueued_at=row["enqueued_at"],
             last_read_at=row["last_read_at"],
             vt=row["vt"],
-            message=None
-            if row["message"] is None
-            else codec.decode(row["message"], subject=f"message {row['msg_id']}"),
-            headers=None if row["headers"] is None else JSON.decode(row["headers"]),
+            message=value,
+            headers=None
+            if row["headers"] is None
+            else JSON.decode(row["headers"], subject=f"message {row['msg_id']}, headers"),
         )
+        for row, value in zip(rows, _values(rows, codec), strict=True)
+    ]
+
+
+def _values(rows: list[dict[str, Any]], codec: Codec[Any]) -> list[Any]:
+    if codec is JSON:
+        # One text is read three times as fast as a hundred; when one message is at fault, each by itself says which.
+        with suppress(CodecError):
+            return list(JSON.decode(f"[{','.join([row['message'] or 'null' for row in rows])}]"))
+    return [
+        None if row["message"] is None else codec.decode(row["message"], subject=f"message {row['msg_id']}")
         for row in rows
     ]

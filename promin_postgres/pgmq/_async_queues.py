@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from promin_postgres._advisory import advisory_key
 from promin_postgres._statement import Statement
 from promin_postgres._time import Seconds
 from promin_postgres.database import AsyncDatabaseSource
@@ -43,6 +44,18 @@ async def async_create_partitioned_queue(
     }
     async with AsyncPgmq.borrow(db) as pgmq:
         await pgmq.require_partman(connection)
+        if connection is not None:
+            await _create_partitioned(pgmq, params, connection)
+        else:
+            async with pgmq.db.transaction() as own:
+                await _create_partitioned(pgmq, params, own)
+
+
+async def _create_partitioned(pgmq: AsyncPgmq, params: dict[str, Any], connection: Any) -> None:
+    """Unlike the other kinds, this one fails on a queue that is there."""
+    key = {"key": advisory_key("create pgmq queue", params["queue"])}
+    await pgmq.db.executor().execute(sql.LOCK_CREATION, key, connection=connection)
+    if not await pgmq.run(sql.LIST_QUEUES, {"queue": params["queue"]}, connection=connection):
         await pgmq.run(sql.CREATE_PARTITIONED_QUEUE, params, connection=connection)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from promin_postgres._statement import Statement
@@ -129,8 +129,10 @@ class PgmqCore(Generic[T]):
 
     def fetch(self, mode: ReadMode) -> list[Fetched]:
         """Lease messages, in the order in which to hand them out."""
+        assert mode.vt is not None
         asked = time.monotonic()
         rows = read_rows(self.db, self.name, mode)
+        at_least = timedelta(seconds=mode.vt)
         return [
             Fetched(
                 message_id=row["msg_id"],
@@ -138,7 +140,7 @@ class PgmqCore(Generic[T]):
                 headers=row["headers"],
                 created_at=row["enqueued_at"],
                 deliveries=row["read_ct"],
-                held_until=asked + row["lease"].total_seconds(),
+                held_until=asked + row.get("lease", at_least).total_seconds(),
             )
             for row in rows
         ]

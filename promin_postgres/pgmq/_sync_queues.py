@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from promin_postgres._advisory import advisory_key
 from promin_postgres._statement import Statement
 from promin_postgres._time import Seconds
 from promin_postgres.database import DatabaseSource
@@ -44,6 +45,18 @@ def create_partitioned_queue(
     }
     with Pgmq.borrow(db) as pgmq:
         pgmq.require_partman(connection)
+        if connection is not None:
+            _create_partitioned(pgmq, params, connection)
+        else:
+            with pgmq.db.transaction() as own:
+                _create_partitioned(pgmq, params, own)
+
+
+def _create_partitioned(pgmq: Pgmq, params: dict[str, Any], connection: Any) -> None:
+    """Unlike the other kinds, this one fails on a queue that is there."""
+    key = {"key": advisory_key("create pgmq queue", params["queue"])}
+    pgmq.db.executor().execute(sql.LOCK_CREATION, key, connection=connection)
+    if not pgmq.run(sql.LIST_QUEUES, {"queue": params["queue"]}, connection=connection):
         pgmq.run(sql.CREATE_PARTITIONED_QUEUE, params, connection=connection)
 
 

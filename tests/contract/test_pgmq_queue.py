@@ -60,7 +60,7 @@ def test_create_finds_what_is_there_and_makes_the_kind_that_is_asked_for(twin, m
     found = twin.pick(list_queues, async_list_queues)(pgmq_dsn)
     assert [(queue.name, queue.is_unlogged) for queue in found] == [("fast", True), ("plain", False)]
     with pytest.raises(ConfigurationError, match="pg_partman"):
-        make("parts", partitioned=Partitions(interval=1000, retention="5000"))
+        make("parts", partitioned=Partitions(interval=1000, retention=5000))
     with pytest.raises(InvalidArgument, match="unlogged"):
         make("both", unlogged=True, partitioned=Partitions())
 
