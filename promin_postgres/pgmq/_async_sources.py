@@ -88,6 +88,10 @@ class AsyncEnvelopes(Generic[T]):
                 failures += 1
                 await self._pause(failures, "acknowledging", error)
 
+    async def put_back(self, envelope: AsyncEnvelope[T]) -> bool:
+        """Give a message back; whether it was there."""
+        return bool(await self._core.set_vt([envelope.message_id], 0))
+
     async def _pause(self, failures: int, what: str, error: psycopg.OperationalError) -> None:
         if self._core.db.is_connection:
             raise error  # it stays broken
@@ -177,8 +181,16 @@ class AsyncValues(Generic[T]):
     async def __anext__(self) -> T:
         while True:
             envelope = await self._envelopes.__anext__()
-            if await self._envelopes.take(envelope):
-                return envelope.value
+            try:
+                if await self._envelopes.take(envelope):
+                    return envelope.value
+            except Exception:
+                raise
+            except BaseException:
+                # Cancelled: whether it was acknowledged by then, only the server knows.
+                if not await self._envelopes.put_back(envelope):
+                    await self.give_back(envelope.value)
+                raise
 
     async def close(self) -> None:
         await self._envelopes.close()

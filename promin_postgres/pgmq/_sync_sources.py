@@ -89,6 +89,10 @@ class Envelopes(Generic[T]):
                 failures += 1
                 self._pause(failures, "acknowledging", error)
 
+    def put_back(self, envelope: Envelope[T]) -> bool:
+        """Give a message back; whether it was there."""
+        return bool(self._core.set_vt([envelope.message_id], 0))
+
     def _pause(self, failures: int, what: str, error: psycopg.OperationalError) -> None:
         if self._core.db.is_connection:
             raise error  # it stays broken
@@ -178,8 +182,16 @@ class Values(Generic[T]):
     def __next__(self) -> T:
         while True:
             envelope = self._envelopes.__next__()
-            if self._envelopes.take(envelope):
-                return envelope.value
+            try:
+                if self._envelopes.take(envelope):
+                    return envelope.value
+            except Exception:
+                raise
+            except BaseException:
+                # Cancelled: whether it was acknowledged by then, only the server knows.
+                if not self._envelopes.put_back(envelope):
+                    self.give_back(envelope.value)
+                raise
 
     def close(self) -> None:
         self._envelopes.close()

@@ -76,7 +76,12 @@ MISSING = [
     ("1.9", "read", (), {"mode": ReadMode.grouped_round_robin()}),
     ("1.9", "read", (), {"mode": ReadMode.grouped_round_robin_poll()}),
     ("1.10", "set_vt", (1, LATER), {}),
+    ("1.11", "bind_topic", ("q",), {}),
+    ("1.11", "unbind_topic", ("q",), {}),
+    ("1.11", "send_topic", (1,), {}),
+    ("1.11", "send_batch_topic", ([1],), {}),
     ("1.11", "list_topic_bindings", (), {}),
+    ("1.11", "test_routing", (), {}),
     ("1.11.1", "read", (), {"mode": ReadMode.grouped_head()}),
 ]
 
@@ -97,7 +102,7 @@ def test_what_is_missing_is_named_before_anything_is_sent(twin, level, bare_dsn)
             assert connection.info.transaction_status == TransactionStatus.INTRANS
         connection.commit()
         assert queue.metrics().length == 1
-    assert refused >= 2
+    assert refused >= 1
 
 
 def test_a_queue_of_1_7_rings(twin, bare_dsn):

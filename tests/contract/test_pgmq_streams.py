@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import threading
 import time
 
@@ -96,6 +98,52 @@ def test_what_an_operator_does_not_hand_out_is_given_back(make):
     kept = queue.subscribe_ack().take_while(lambda envelope: envelope.value < 2).collect()
     assert [envelope.value for envelope in kept] == [0, 1]
     assert queue.metrics().visible_length == 2
+
+
+def test_what_an_operator_had_pulled_is_published_anew(make):
+    queue = make()
+    queue.publish_batch(range(5))
+    stream = queue.subscribe().take_while(lambda value: value < 2)
+    assert stream.collect() == [0, 1]
+    assert sorted(queue.subscribe(until_empty=True).collect()) == [2, 3, 4]
+
+
+def test_what_operators_hold_when_a_stream_closes_is_not_lost(make):
+    queue = make()
+    queue.publish_batch(range(40))
+    with queue.subscribe().par_map(lambda value: value, concurrency=4) as stream:
+        seen = [next(stream) for _ in range(5)]
+    with queue.subscribe().batched(10, max_wait=60) as stream:
+        seen += next(stream)
+    with queue.subscribe().merge(queue.subscribe()) as stream:
+        seen += [next(stream) for _ in range(3)]
+    assert sorted(seen + queue.subscribe(until_empty=True).collect()) == list(range(40))
+
+
+@pytest.mark.parametrize("messages", [150, pytest.param(3000, marks=pytest.mark.soak)])
+def test_a_cancelled_consumer_loses_nothing(pgmq_dsn, messages):
+    """Cancelled at every stage of reading and acknowledging: what the server had deleted by then is published anew."""
+
+    async def main():
+        received, cancelled = [], 0
+        async with await AsyncPgmqQueue.create(pgmq_dsn, "orders", qty=2, vt=2, poll_interval=0.05) as queue:
+            await queue.publish_batch(range(messages))
+            while (await queue.metrics()).length:
+                async with queue.subscribe() as stream:
+                    for _ in range(4):
+                        pull = asyncio.ensure_future(anext(stream))
+                        await asyncio.wait({pull}, timeout=random.uniform(0, 0.004))
+                        pull.cancel()
+                        await asyncio.wait({pull})
+                        if pull.cancelled():
+                            cancelled += 1
+                            break
+                        received.append(pull.result())
+        return received, cancelled
+
+    received, cancelled = asyncio.run(main())
+    assert sorted(set(received)) == list(range(messages))
+    assert cancelled > messages // 10
 
 
 def test_a_slow_consumer_gets_messages_with_their_time_ahead(make):
