@@ -3,9 +3,8 @@
     python -m benchmarks.pgmq_client [--rounds 40] [--short]
 
 All three on one queue each of the same pgmq (the SQL that the PyPI package `pgmq` carries), in one run of many short
-rounds, because the speed of a disk changes within seconds. All
-commits are durable, but for our reads: they do not wait for the disk, as a read that a crash of the server takes back
-only makes its messages visible again.
+rounds, because the speed of a disk changes within seconds. All commits are durable, but for our reads: they do not wait
+for the disk, as a read that a crash of the server takes back only makes its messages visible again.
 """
 
 from __future__ import annotations

@@ -74,8 +74,13 @@ _DROP_QUEUE = """
 DROP FUNCTION pgmq.drop_queue(text, boolean);
 ALTER FUNCTION pgmq.drop_queue(text) RENAME TO drop_queue_now;
 CREATE FUNCTION pgmq.drop_queue(queue_name text, partitioned boolean DEFAULT false) RETURNS boolean AS $$
-    SELECT pgmq.drop_queue_now(queue_name)
-$$ LANGUAGE sql;
+BEGIN
+    UPDATE pgmq.meta SET is_partitioned = partitioned WHERE meta.queue_name = $1;
+    IF NOT FOUND THEN
+        RAISE undefined_table;
+    END IF;
+    RETURN pgmq.drop_queue_now(queue_name);
+END $$ LANGUAGE plpgsql;
 """
 
 
@@ -104,6 +109,7 @@ def level_sql(level: str) -> str:
         columns.remove("headers")
         gone += ["send", "send_batch", "_send_batch"]
         added += _SEND + _DROP_QUEUE
+        text = text.replace("PERFORM pgmq.acquire_queue_lock(queue_name);", "")
     if _before(level, "1.10"):
         gone.append("set_vt")
         added += _SET_VT.format(columns=", ".join(columns))

@@ -89,7 +89,7 @@ class AsyncEnvelopes(Generic[T]):
                 await self._pause(failures, "acknowledging", error)
 
     async def put_back(self, envelope: AsyncEnvelope[T]) -> bool:
-        """Give a message back; whether it was there."""
+        """Give a message back that may be acknowledged already; whether it was there."""
         return bool(await self._core.set_vt([envelope.message_id], 0))
 
     async def _pause(self, failures: int, what: str, error: psycopg.OperationalError) -> None:
@@ -104,7 +104,11 @@ class AsyncEnvelopes(Generic[T]):
         if not any(fetched.held_until - now < self._vt / 2 for fetched in tuple(self._ahead)[:1]):
             return
         ours = [fetched for fetched in self._pop() if now < fetched.held_until]
-        held = set(await self._core.set_vt([fetched.message_id for fetched in ours], self._vt))
+        try:
+            held = set(await self._core.set_vt([fetched.message_id for fetched in ours], self._vt))
+        except psycopg.OperationalError as error:
+            await self._pause(1, "holding on to messages", error)
+            return  # they come back by themselves
         await self._keep(
             [attrs.evolve(fetched, held_until=now + self._vt) for fetched in ours if fetched.message_id in held]
         )
@@ -187,10 +191,16 @@ class AsyncValues(Generic[T]):
             except Exception:
                 raise
             except BaseException:
-                # Cancelled: whether it was acknowledged by then, only the server knows.
-                if not await self._envelopes.put_back(envelope):
-                    await self.give_back(envelope.value)
+                await self._put_back(envelope)
                 raise
+
+    async def _put_back(self, envelope: AsyncEnvelope[T]) -> None:
+        """Cancelled: whether the message was acknowledged by then, only the server knows."""
+        try:
+            if not await self._envelopes.put_back(envelope):
+                await self.give_back(envelope.value)
+        except psycopg.OperationalError as error:
+            logger.warning("%r: cancelled, perhaps acknowledged, and not given back: %s", envelope, error)
 
     async def close(self) -> None:
         await self._envelopes.close()

@@ -90,7 +90,7 @@ class Envelopes(Generic[T]):
                 self._pause(failures, "acknowledging", error)
 
     def put_back(self, envelope: Envelope[T]) -> bool:
-        """Give a message back; whether it was there."""
+        """Give a message back that may be acknowledged already; whether it was there."""
         return bool(self._core.set_vt([envelope.message_id], 0))
 
     def _pause(self, failures: int, what: str, error: psycopg.OperationalError) -> None:
@@ -105,7 +105,11 @@ class Envelopes(Generic[T]):
         if not any(fetched.held_until - now < self._vt / 2 for fetched in tuple(self._ahead)[:1]):
             return
         ours = [fetched for fetched in self._pop() if now < fetched.held_until]
-        held = set(self._core.set_vt([fetched.message_id for fetched in ours], self._vt))
+        try:
+            held = set(self._core.set_vt([fetched.message_id for fetched in ours], self._vt))
+        except psycopg.OperationalError as error:
+            self._pause(1, "holding on to messages", error)
+            return  # they come back by themselves
         self._keep(
             [attrs.evolve(fetched, held_until=now + self._vt) for fetched in ours if fetched.message_id in held]
         )
@@ -188,10 +192,16 @@ class Values(Generic[T]):
             except Exception:
                 raise
             except BaseException:
-                # Cancelled: whether it was acknowledged by then, only the server knows.
-                if not self._envelopes.put_back(envelope):
-                    self.give_back(envelope.value)
+                self._put_back(envelope)
                 raise
+
+    def _put_back(self, envelope: Envelope[T]) -> None:
+        """Cancelled: whether the message was acknowledged by then, only the server knows."""
+        try:
+            if not self._envelopes.put_back(envelope):
+                self.give_back(envelope.value)
+        except psycopg.OperationalError as error:
+            logger.warning("%r: cancelled, perhaps acknowledged, and not given back: %s", envelope, error)
 
     def close(self) -> None:
         self._envelopes.close()

@@ -203,22 +203,6 @@ def test_a_name_may_be_all_that_is_allowed(make, pgmq_dsn):
     assert queue.drop() is True
 
 
-@pytest.mark.parametrize("unlogged", [False, True])
-def test_many_make_one_queue_at_once(twin, pgmq_dsn, unlogged):
-    kind, made = twin.pick(PgmqQueue, AsyncPgmqQueue), []
-
-    def create():
-        with kind.create(pgmq_dsn, "orders", unlogged=unlogged) as queue:
-            made.append(queue.publish(1))
-
-    threads = [threading.Thread(target=create) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(made) == list(range(1, 9))
-
-
 def test_a_message_that_is_sql_null_is_none(make, pgmq_dsn):
     queue = make()
     query(pgmq_dsn, "SELECT pgmq.send('orders', NULL)")
