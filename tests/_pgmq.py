@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import psycopg
 import pytest
+from _partman import CREATE, Partman, write_partman
 
 from promin_postgres.testing import PostgresServer, postgres_server
 
@@ -33,8 +34,11 @@ PLACES = [
 ]
 
 
-def install(dsn: str, style: Style = "sql") -> None:
+def install(dsn: str, style: Style = "sql", partman: Partman | None = None) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
+        if partman is not None:
+            connection.execute("CREATE SCHEMA partman")
+            connection.execute(CREATE[partman])
         connection.execute("CREATE EXTENSION pgmq" if style == "extension" else SQL)
 
 
@@ -65,6 +69,7 @@ def _write_extension(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "pgmq.control").write_text(_CONTROL)
     (directory / f"pgmq--{_VERSION}.sql").write_text(SQL)
+    write_partman(directory)
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +92,23 @@ def pgmq_everywhere(request: pytest.FixtureRequest, pgmq_servers: dict[str, Post
     yield from _database(pgmq_servers[kind], style)
 
 
+def _partitioned_places() -> Iterator[Any]:
+    for kind, style in PLACES:
+        marks = [] if (kind, style) in _SHORT else [pytest.mark.soak]
+        yield pytest.param((kind, style, "stand-in"), marks=marks, id=f"{kind}-{style}-stand-in")
+    if INSTALLED:
+        files_of_it = f"/usr/share/postgresql/{INSTALLED[-1].split('/')[-3]}/extension/pg_partman.control"
+        missing = pytest.mark.skipif(not Path(files_of_it).exists(), reason="needs pg_partman")
+        yield pytest.param(("local", "extension", "real"), marks=missing, id="local-extension-real")
+
+
+@pytest.fixture(params=_partitioned_places())
+def partitioned_dsn(request: pytest.FixtureRequest, pgmq_servers: dict[str, PostgresServer]) -> Iterator[str]:
+    """A database with pgmq and pg_partman, of each kind in turn."""
+    kind, style, partman = request.param
+    yield from _database(pgmq_servers[kind], style, partman)
+
+
 @pytest.fixture
 def pgmq_dsn(promin_server: PostgresServer) -> Iterator[str]:
     """A database with pgmq of the test's own."""
@@ -101,8 +123,8 @@ def bare_dsn(promin_server: PostgresServer) -> Iterator[str]:
     promin_server.drop_database(name)
 
 
-def _database(server: PostgresServer, style: Style) -> Iterator[str]:
-    template = server.template(lambda dsn: install(dsn, style), name=f"pgmq_{style}")
+def _database(server: PostgresServer, style: Style, partman: Partman | None = None) -> Iterator[str]:
+    template = server.template(lambda dsn: install(dsn, style, partman), name=f"pgmq_{style}_{partman}")
     name = server.new_name()
     yield server.create_database(name, template=template)
     server.drop_database(name)

@@ -6,7 +6,7 @@ import re
 
 from _pgmq import SQL
 
-LEVELS = ("1.4", "1.5", "1.7", "1.9", "1.10")
+LEVELS = ("1.4", "1.5", "1.7", "1.8", "1.9", "1.10", "1.11")
 
 _DROP = """
 DO $drop$
@@ -74,8 +74,13 @@ _DROP_QUEUE = """
 DROP FUNCTION pgmq.drop_queue(text, boolean);
 ALTER FUNCTION pgmq.drop_queue(text) RENAME TO drop_queue_now;
 CREATE FUNCTION pgmq.drop_queue(queue_name text, partitioned boolean DEFAULT false) RETURNS boolean AS $$
-    SELECT pgmq.drop_queue_now(queue_name)
-$$ LANGUAGE sql;
+BEGIN
+    UPDATE pgmq.meta SET is_partitioned = partitioned WHERE meta.queue_name = $1;
+    IF NOT FOUND THEN
+        RAISE undefined_table;
+    END IF;
+    RETURN pgmq.drop_queue_now(queue_name);
+END $$ LANGUAGE plpgsql;
 """
 
 
@@ -87,8 +92,10 @@ def level_sql(level: str) -> str:
     """What to run in an empty database to have pgmq as it was then."""
     text = SQL
     columns = ["msg_id", "read_ct", "enqueued_at", "last_read_at", "vt", "message", "headers"]
-    gone = ["read_grouped_head.*", ".*topic.*", "test_routing", "(list|update)_notify.*"]
+    gone = ["read_grouped_head.*"]
     added = ""
+    if _before(level, "1.11"):
+        gone += [".*topic.*", "test_routing", "(list|update)_notify.*"]
     if _before(level, "1.10"):
         text = re.sub(r" *last_read_at TIMESTAMP WITH TIME ZONE,\n", "", text)
         text = re.sub(r",?\s*last_read_at = clock_timestamp\(\)(,?)", r"\1", text)
@@ -102,6 +109,7 @@ def level_sql(level: str) -> str:
         columns.remove("headers")
         gone += ["send", "send_batch", "_send_batch"]
         added += _SEND + _DROP_QUEUE
+        text = text.replace("PERFORM pgmq.acquire_queue_lock(queue_name);", "")
     if _before(level, "1.10"):
         gone.append("set_vt")
         added += _SET_VT.format(columns=", ".join(columns))

@@ -1,4 +1,10 @@
-"""Queues on the pgmq extension, interchangeable with every other client of it."""
+"""Queues on the pgmq extension, interchangeable with every other client of it.
+
+`PgmqQueue` is a typed queue with streams. The functions of pgmq (1.4 to 1.13) stand beside it: `send`, `read`, `pop`
+and the rest, the async ones as `async_send` and so on. They take `db` first and `connection=` to join the caller's
+transaction. What the pgmq of a database lacks raises ConfigurationError, which names the version that brings it, before
+anything is sent.
+"""
 
 from promin_postgres.pgmq._async import AsyncPgmqQueue
 from promin_postgres.pgmq._async_core import AsyncEnvelope

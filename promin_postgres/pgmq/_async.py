@@ -38,6 +38,7 @@ from promin_postgres.pgmq._statements import LIST_QUEUES
 from promin_postgres.streams import AsyncStream
 
 T = TypeVar("T")
+V = TypeVar("V")  # of what `create` makes: type checkers do not solve T there
 
 
 class AsyncPgmqQueue(Generic[T]):
@@ -65,14 +66,14 @@ class AsyncPgmqQueue(Generic[T]):
         db: AsyncDatabaseSource,
         name: str,
         *,
-        codec: Codec[T] = JSON,
+        codec: Codec[V] = JSON,
         vt: Seconds = 30,
         qty: int = 10,
         poll_interval: Seconds = 1.0,
         ack_mode: AckMode = "delete",
         unlogged: bool = False,
         partitioned: Partitions | None = None,
-    ) -> Self:
+    ) -> AsyncPgmqQueue[V]:
         """The queue of this name, made if it is missing. One that is there stays of the kind that it is.
 
         Args:
@@ -86,7 +87,8 @@ class AsyncPgmqQueue(Generic[T]):
             poll_interval: Between two looks while nothing rings, in seconds or as a timedelta. Nothing rings before
                 `enable_notify`, and for messages that were delayed.
             ack_mode: "delete", or "archive" to keep what was acknowledged.
-            unlogged: Make it faster, and empty after a crash of the server.
+            unlogged: Make it faster, and empty after a crash of the server. From PostgreSQL 15 on its ids begin anew
+                then: let no consumer acknowledge what it had read before.
             partitioned: Make it in partitions; needs pg_partman.
 
         Raises:
@@ -109,19 +111,19 @@ class AsyncPgmqQueue(Generic[T]):
         db: AsyncDatabaseSource,
         name: str,
         *,
-        codec: Codec[T] = JSON,
+        codec: Codec[V] = JSON,
         vt: Seconds = 30,
         qty: int = 10,
         poll_interval: Seconds = 1.0,
         ack_mode: AckMode = "delete",
-    ) -> Self:
+    ) -> AsyncPgmqQueue[V]:
         """As `create`, for a queue that is there: nothing is sent to the server."""
         check_queue_name("name", name)
         mode = ReadMode.standard(vt=vt, qty=qty)
         interval = check_seconds("poll_interval", poll_interval, positive=True)
         check_ack_mode(ack_mode)
         core = AsyncPgmqCore(AsyncDatabase.of(db), name, codec)
-        return cls(core, mode=mode, poll_interval=interval, ack_mode=ack_mode, owns_db=isinstance(db, str))
+        return AsyncPgmqQueue(core, mode=mode, poll_interval=interval, ack_mode=ack_mode, owns_db=isinstance(db, str))
 
     async def _ensure(self, *, unlogged: bool, partitioned: Partitions | None) -> None:
         db = self._core.db
@@ -199,12 +201,14 @@ class AsyncPgmqQueue(Generic[T]):
         """Values as they come; each is acknowledged as it is handed out, and never earlier.
 
         What was read ahead and is not handed out is given back when the stream closes. That it was read stays counted
-        in its `deliveries`: pgmq has no way to take that back.
+        in its `deliveries`: pgmq has no way to take that back. To an operator that pulls ahead (par_map, merge,
+        batched) a value is handed out when it is pulled. What it still holds when the stream closes is published anew,
+        without its headers.
 
         Args:
             until_empty: End when no message is visible.
         """
-        return AsyncStream(AsyncValues(self._envelopes(None, None, None, until_empty)))
+        return AsyncStream(AsyncValues(self._envelopes(None, None, None, until_empty), self.publish))
 
     def subscribe_ack(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from promin_postgres._statement import Statement
@@ -39,7 +39,9 @@ class AsyncEnvelope(Generic[T]):
 
     __slots__ = ("_ack_mode", "_core", "_held_until", "created_at", "deliveries", "headers", "message_id", "value")
 
-    def __init__(self, core: AsyncPgmqCore[T], fetched: Fetched, value: T, ack_mode: AckMode) -> None:
+    def __init__(
+        self, core: AsyncPgmqCore[T], fetched: Fetched, value: T, headers: dict[str, Any] | None, ack_mode: AckMode
+    ) -> None:
         self._core = core
         self._ack_mode: AckMode = ack_mode
         self._held_until = fetched.held_until
@@ -47,7 +49,7 @@ class AsyncEnvelope(Generic[T]):
         self.message_id = fetched.message_id
         self.deliveries = fetched.deliveries
         self.created_at: datetime = fetched.created_at
-        self.headers: dict[str, Any] | None = None if fetched.headers is None else JSON.decode(fetched.headers)
+        self.headers = headers
 
     async def ack(self, *, connection: Any = None) -> None:
         """The message is done with: it is deleted, or archived.
@@ -126,8 +128,10 @@ class AsyncPgmqCore(Generic[T]):
 
     async def fetch(self, mode: ReadMode) -> list[Fetched]:
         """Lease messages, in the order in which to hand them out."""
+        assert mode.vt is not None
         asked = time.monotonic()
         rows = await async_read_rows(self.db, self.name, mode)
+        at_least = timedelta(seconds=mode.vt)
         return [
             Fetched(
                 message_id=row["msg_id"],
@@ -135,20 +139,22 @@ class AsyncPgmqCore(Generic[T]):
                 headers=row["headers"],
                 created_at=row["enqueued_at"],
                 deliveries=row["read_ct"],
-                held_until=asked + row["lease"].total_seconds(),
+                held_until=asked + row.get("lease", at_least).total_seconds(),
             )
             for row in rows
         ]
 
     async def open(self, fetched: Fetched, ack_mode: AckMode) -> AsyncEnvelope[T] | None:
         """Decode a message; one that does not decode goes to the archive, and None comes back."""
+        subject = f"message {fetched.message_id}"
         try:
-            value = self.codec.decode(fetched.text or "null", subject=f"message {fetched.message_id}")
+            value = self.codec.decode(fetched.text or "null", subject=subject)
+            headers = None if fetched.headers is None else JSON.decode(fetched.headers, subject=f"{subject}, headers")
         except CodecError as error:
             logger.warning("queue %r: moved to the archive: %s", self.name, error)
             await self.ack([fetched.message_id], "archive")
             return None
-        return AsyncEnvelope(self, fetched, value, ack_mode)
+        return AsyncEnvelope(self, fetched, value, headers, ack_mode)
 
     async def ack(self, ids: Iterable[int], ack_mode: AckMode, *, connection: Any = None) -> list[int]:
         """Settle; returns the ids that were there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from promin_postgres._advisory import advisory_key
 from promin_postgres._statement import Statement
 from promin_postgres._time import Seconds
 from promin_postgres.database import AsyncDatabaseSource
@@ -19,12 +20,12 @@ async def async_create_queue(db: AsyncDatabaseSource, queue: str, *, connection:
     Args:
         queue: Its name: 1 to 47 of a-z, 0-9, _ and -.
     """
-    await _on_queue(db, sql.CREATE_QUEUE, queue, connection)
+    await _create(db, sql.CREATE_QUEUE, {"queue": check_queue_name("queue", queue)}, connection)
 
 
 async def async_create_unlogged_queue(db: AsyncDatabaseSource, queue: str, *, connection: Any = None) -> None:
     """Create a queue that a crash of the server empties, and that is faster for it, unless it is there."""
-    await _on_queue(db, sql.CREATE_UNLOGGED_QUEUE, queue, connection)
+    await _create(db, sql.CREATE_UNLOGGED_QUEUE, {"queue": check_queue_name("queue", queue)}, connection)
 
 
 async def async_create_partitioned_queue(
@@ -43,12 +44,16 @@ async def async_create_partitioned_queue(
     }
     async with AsyncPgmq.borrow(db) as pgmq:
         await pgmq.require_partman(connection)
-        await pgmq.run(sql.CREATE_PARTITIONED_QUEUE, params, connection=connection)
+    await _create(db, sql.CREATE_PARTITIONED_QUEUE, params, connection)
 
 
 async def async_drop_queue(db: AsyncDatabaseSource, queue: str, *, connection: Any = None) -> bool:
     """Drop a queue and its archive; False when there is none."""
-    return bool((await _on_queue(db, sql.DROP_QUEUE, queue, connection))[0]["dropped"])
+    params = {"queue": check_queue_name("queue", queue)}
+    async with AsyncPgmq.borrow(db) as pgmq:
+        statement = await pgmq.pick(sql.DROP_QUEUE_PLAIN, sql.DROP_QUEUE, connection=connection)
+        rows = await pgmq.run(statement, params, connection=connection)
+    return any(row["dropped"] for row in rows)
 
 
 async def async_list_queues(db: AsyncDatabaseSource, *, connection: Any = None) -> list[QueueInfo]:
@@ -116,3 +121,21 @@ async def _on_queue(db: AsyncDatabaseSource, statement: Statement, queue: str, c
     params = {"queue": check_queue_name("queue", queue)}
     async with AsyncPgmq.borrow(db) as pgmq:
         return await pgmq.run(statement, params, connection=connection)
+
+
+async def _create(db: AsyncDatabaseSource, statement: Statement, params: dict[str, Any], connection: Any) -> None:
+    async with AsyncPgmq.borrow(db) as pgmq:
+        await pgmq.pick(statement, connection=connection)
+        if connection is not None:
+            await _create_once(pgmq, statement, params, connection)
+        else:
+            async with pgmq.db.transaction() as own:
+                await _create_once(pgmq, statement, params, own)
+
+
+async def _create_once(pgmq: AsyncPgmq, statement: Statement, params: dict[str, Any], connection: Any) -> None:
+    """pgmq itself fails on a partitioned queue that is there, and in older versions when two make one at once."""
+    key = {"key": advisory_key("create pgmq queue", params["queue"])}
+    await pgmq.db.executor().execute(sql.LOCK_CREATION, key, connection=connection)
+    if not await pgmq.run(sql.LIST_QUEUES, {"queue": params["queue"]}, connection=connection):
+        await pgmq.run(statement, params, connection=connection)

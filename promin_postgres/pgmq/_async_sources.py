@@ -6,7 +6,8 @@ import logging
 import threading
 import time
 from collections import deque
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 import attrs
 import psycopg
@@ -71,13 +72,43 @@ class AsyncEnvelopes(Generic[T]):
         """Take an envelope back from an operator of the stream that does not hand it out."""
         await self._core.release([envelope])
 
+    async def take(self, envelope: AsyncEnvelope[T]) -> bool:
+        """Acknowledge what is handed out; whether it is ours to hand out.
+
+        When the connection breaks, nobody knows whether the message was deleted. One that is gone when we ask again was
+        deleted by us, but for what a consumer does with it after our time: twice is better than never.
+        """
+        failures = 0
+        while True:
+            try:
+                return await envelope.take() or failures > 0
+            except psycopg.OperationalError as error:
+                if self._closed:
+                    raise
+                failures += 1
+                await self._pause(failures, "acknowledging", error)
+
+    async def put_back(self, envelope: AsyncEnvelope[T]) -> bool:
+        """Give a message back that may be acknowledged already; whether it was there."""
+        return bool(await self._core.set_vt([envelope.message_id], 0))
+
+    async def _pause(self, failures: int, what: str, error: psycopg.OperationalError) -> None:
+        if self._core.db.is_connection:
+            raise error  # it stays broken
+        logger.warning("queue %r: %s failed, trying again: %s", self._core.name, what, error)
+        await async_sleep(RECONNECT.pause(failures, draw=1.0))
+
     async def _renew(self) -> None:
         """When the consumer is slow hold on to what is left, so that what is handed out has its time ahead of it."""
         now = time.monotonic()
         if not any(fetched.held_until - now < self._vt / 2 for fetched in tuple(self._ahead)[:1]):
             return
         ours = [fetched for fetched in self._pop() if now < fetched.held_until]
-        held = set(await self._core.set_vt([fetched.message_id for fetched in ours], self._vt))
+        try:
+            held = set(await self._core.set_vt([fetched.message_id for fetched in ours], self._vt))
+        except psycopg.OperationalError as error:
+            await self._pause(1, "holding on to messages", error)
+            return  # they come back by themselves
         await self._keep(
             [attrs.evolve(fetched, held_until=now + self._vt) for fetched in ours if fetched.message_id in held]
         )
@@ -102,49 +133,51 @@ class AsyncEnvelopes(Generic[T]):
         soon = min(self._poll_interval, 1.25 * self._core.throttle + 0.01)
         pause = soon
         while not self._closed:
-            if self._ear is not None:
-                self._ear.clear()
+            ear = self._ear  # another thread may close it meanwhile; a wait on a closed one returns at once
+            if ear is not None:
+                ear.clear()
             try:
                 batch = await self._core.fetch(self._mode)
-                if not (batch or self._until_empty or self._mode.waits):
+                if not (batch or self._until_empty or self._mode.waits or ear is not None):
                     await self._listen()
+                    continue  # to look once more: what was published before somebody listened has rung for nobody
             except psycopg.OperationalError as error:
                 failures += 1
-                logger.warning("queue %r: reading failed, trying again: %s", self._core.name, error)
-                await async_sleep(RECONNECT.pause(failures, draw=1.0))
+                await self._pause(failures, "reading", error)
                 continue
+            failures = 0
             await self._keep(batch)
             if batch or self._until_empty:
                 return bool(batch)
-            if self._mode.waits:
-                continue
-            rung = await self._wait(jittered(pause))
+            if ear is None:
+                continue  # the server has waited
+            rung = await _is_rung(ear, jittered(pause))
             pause = soon if rung else self._poll_interval
         return False
 
     async def _listen(self) -> None:
-        if self._ear is None:
-            greeting = await self._core.greeting()
-            ear = await async_open_ear(self._core.db, self._core.channel, has_door=False, greeting=greeting)
-            with self._guard:
-                if not self._closed:
-                    self._ear = ear
-                    return
-            await ear.close()
+        greeting = await self._core.greeting()
+        ear = await async_open_ear(self._core.db, self._core.channel, has_door=False, greeting=greeting)
+        with self._guard:
+            if not self._closed:
+                self._ear = ear
+                return
+        await ear.close()
 
-    async def _wait(self, seconds: float) -> bool:
-        """Wait for a ring; whether there was one before the time was over."""
-        ear, began = self._ear, time.monotonic()
-        if ear is not None:
-            await ear.wait(seconds)
-        return time.monotonic() - began < seconds
+
+async def _is_rung(ear: AsyncEar, seconds: float) -> bool:
+    """Wait for a ring; whether there was one before the time was over."""
+    began = time.monotonic()
+    await ear.wait(seconds)
+    return time.monotonic() - began < seconds
 
 
 class AsyncValues(Generic[T]):
     """Values one by one; each is acknowledged as it is handed out, and not before."""
 
-    def __init__(self, envelopes: AsyncEnvelopes[T]) -> None:
+    def __init__(self, envelopes: AsyncEnvelopes[T], publish: Callable[[T], Any]) -> None:
         self._envelopes = envelopes
+        self._publish = publish
 
     def __aiter__(self) -> AsyncValues[T]:
         return self
@@ -152,8 +185,26 @@ class AsyncValues(Generic[T]):
     async def __anext__(self) -> T:
         while True:
             envelope = await self._envelopes.__anext__()
-            if await envelope.take():
-                return envelope.value
+            try:
+                if await self._envelopes.take(envelope):
+                    return envelope.value
+            except Exception:
+                raise
+            except BaseException:
+                await self._put_back(envelope)
+                raise
+
+    async def _put_back(self, envelope: AsyncEnvelope[T]) -> None:
+        """Cancelled: whether the message was acknowledged by then, only the server knows."""
+        try:
+            if not await self._envelopes.put_back(envelope):
+                await self.give_back(envelope.value)
+        except psycopg.OperationalError as error:
+            logger.warning("%r: cancelled, perhaps acknowledged, and not given back: %s", envelope, error)
 
     async def close(self) -> None:
         await self._envelopes.close()
+
+    async def give_back(self, value: T) -> None:
+        """An operator had pulled it, and nobody will see it. It was acknowledged, so it is published anew."""
+        await self._publish(value)

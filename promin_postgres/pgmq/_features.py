@@ -30,6 +30,7 @@ NEEDS: Mapping[str, tuple[str, str]] = {
     "detach_archive": ("detach_archive(text)", "1.4 (and none from 2.0 on)"),
     "disable_notify": ("disable_notify_insert(text)", "1.7"),
     "drop_queue": ("drop_queue(text)", "1.4"),
+    "drop_queue_plain": ("drop_queue(text, boolean = false)", "1.4"),
     "enable_notify": ("enable_notify_insert(text, integer)", "1.8"),
     "enable_notify_plain": ("enable_notify_insert(text)", "1.7"),
     "list_queues": ("list_queues()", "1.4"),
@@ -79,6 +80,8 @@ class Features:
             arguments = row["arguments"].split(", ") if row["arguments"] else []
             for left_out in range(row["defaults"] + 1):
                 offered.add(f"{row['name']}({', '.join(arguments[: len(arguments) - left_out])})")
+            if (row["name"], row["defaults"]) == ("drop_queue", 1):  # later ones have it without a default
+                offered.add(NEEDS["drop_queue_plain"][0])
         columns = {name: sql.Identifier("m", name) if name in offered else sql.NULL for name in LATER_COLUMNS}
         return cls(frozenset(offered), SqlNames(extra=columns))
 

@@ -121,15 +121,27 @@ def _check_group(value: object) -> None:
         raise InvalidArgument("group", value, "must be a non-empty string")
 
 
+def _check_partitions(partitions: Partitions, field: attrs.Attribute[Any], value: object) -> None:
+    if isinstance(value, str):
+        if not value.strip() or value.strip().lstrip("+-").isdigit():
+            raise InvalidArgument(field.name, value, 'must be a time such as "1 day", or an int')
+    elif isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _MAX_INTEGER:
+        raise InvalidArgument(field.name, value, f"must be a number of messages, 1 to {_MAX_INTEGER}, or a time")
+    if type(value) is not type(partitions.interval):
+        # pg_partman reads a bare number beside "1 day" as seconds, and drops what lies so far back.
+        raise InvalidArgument(field.name, value, "must be of the kind that `interval` is: messages, or a time")
+
+
 @attrs.frozen(kw_only=True)
 class Partitions:
-    """How a partitioned queue is cut: by so many messages (an int), or by time (PostgreSQL's text: "1 day").
+    """How a partitioned queue is cut: by so many messages (ints), or by time (PostgreSQL's texts: "1 day").
 
-    Partitions that lie `retention` back are dropped, with what is in them.
+    The maintenance of pg_partman, which somebody has to run, makes new partitions and drops those that lie `retention`
+    back, with what is in them.
     """
 
-    interval: int | str = 10_000
-    retention: int | str = 100_000
+    interval: int | str = attrs.field(default=10_000, validator=_check_partitions)
+    retention: int | str = attrs.field(default=100_000, validator=_check_partitions)
 
 
 @attrs.frozen(kw_only=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from promin_postgres._statement import Statement
@@ -40,7 +40,9 @@ class Envelope(Generic[T]):
 
     __slots__ = ("_ack_mode", "_core", "_held_until", "created_at", "deliveries", "headers", "message_id", "value")
 
-    def __init__(self, core: PgmqCore[T], fetched: Fetched, value: T, ack_mode: AckMode) -> None:
+    def __init__(
+        self, core: PgmqCore[T], fetched: Fetched, value: T, headers: dict[str, Any] | None, ack_mode: AckMode
+    ) -> None:
         self._core = core
         self._ack_mode: AckMode = ack_mode
         self._held_until = fetched.held_until
@@ -48,7 +50,7 @@ class Envelope(Generic[T]):
         self.message_id = fetched.message_id
         self.deliveries = fetched.deliveries
         self.created_at: datetime = fetched.created_at
-        self.headers: dict[str, Any] | None = None if fetched.headers is None else JSON.decode(fetched.headers)
+        self.headers = headers
 
     def ack(self, *, connection: Any = None) -> None:
         """The message is done with: it is deleted, or archived.
@@ -127,8 +129,10 @@ class PgmqCore(Generic[T]):
 
     def fetch(self, mode: ReadMode) -> list[Fetched]:
         """Lease messages, in the order in which to hand them out."""
+        assert mode.vt is not None
         asked = time.monotonic()
         rows = read_rows(self.db, self.name, mode)
+        at_least = timedelta(seconds=mode.vt)
         return [
             Fetched(
                 message_id=row["msg_id"],
@@ -136,20 +140,22 @@ class PgmqCore(Generic[T]):
                 headers=row["headers"],
                 created_at=row["enqueued_at"],
                 deliveries=row["read_ct"],
-                held_until=asked + row["lease"].total_seconds(),
+                held_until=asked + row.get("lease", at_least).total_seconds(),
             )
             for row in rows
         ]
 
     def open(self, fetched: Fetched, ack_mode: AckMode) -> Envelope[T] | None:
         """Decode a message; one that does not decode goes to the archive, and None comes back."""
+        subject = f"message {fetched.message_id}"
         try:
-            value = self.codec.decode(fetched.text or "null", subject=f"message {fetched.message_id}")
+            value = self.codec.decode(fetched.text or "null", subject=subject)
+            headers = None if fetched.headers is None else JSON.decode(fetched.headers, subject=f"{subject}, headers")
         except CodecError as error:
             logger.warning("queue %r: moved to the archive: %s", self.name, error)
             self.ack([fetched.message_id], "archive")
             return None
-        return Envelope(self, fetched, value, ack_mode)
+        return Envelope(self, fetched, value, headers, ack_mode)
 
     def ack(self, ids: Iterable[int], ack_mode: AckMode, *, connection: Any = None) -> list[int]:
         """Settle; returns the ids that were there."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from promin_postgres._statement import Statement
 from promin_postgres._time import Seconds
 from promin_postgres.codec import JSON, Codec
 from promin_postgres.database import DatabaseSource
+from promin_postgres.errors import CodecError
 from promin_postgres.pgmq import _statements as sql
 from promin_postgres.pgmq._sync_calls import Pgmq
 from promin_postgres.pgmq._records import PgmqMessage
@@ -145,13 +147,19 @@ def pop(
 
     Args:
         qty: At most so many; more than 1 needs pgmq 1.7.
+
+    Raises:
+        CodecError: A message does not decode. None was taken out, unless `connection` commits by itself.
     """
     params: dict[str, Any] = {"queue": check_queue_name("queue", queue), "qty": check_qty(qty)}
     with Pgmq.borrow(db) as pgmq:
         statement = pgmq.pick(sql.POP, sql.POP_ONE, connection=connection)
         if statement is sql.POP_ONE and params.pop("qty") != 1:
             pgmq.require(sql.POP, given="qty", connection=connection)
-        return _messages(pgmq.run(statement, params, connection=connection), codec)
+        if connection is not None:
+            return _messages(pgmq.run(statement, params, connection=connection), codec)
+        with pgmq.db.transaction() as own:  # what does not decode would be lost otherwise, and all beside it
+            return _messages(pgmq.run(statement, params, connection=own), codec)
 
 
 def delete_message(db: DatabaseSource, queue: str, msg_id: int, *, connection: Any = None) -> bool:
@@ -233,7 +241,7 @@ def _settle_batch(
         return [row["id"] for row in pgmq.run(statement, params, connection=connection)]
 
 
-def _messages(rows: Iterable[dict[str, Any]], codec: Codec[Any]) -> list[PgmqMessage]:
+def _messages(rows: list[dict[str, Any]], codec: Codec[Any]) -> list[PgmqMessage]:
     return [
         PgmqMessage(
             msg_id=row["msg_id"],
@@ -241,10 +249,21 @@ def _messages(rows: Iterable[dict[str, Any]], codec: Codec[Any]) -> list[PgmqMes
             enqueued_at=row["enqueued_at"],
             last_read_at=row["last_read_at"],
             vt=row["vt"],
-            message=None
-            if row["message"] is None
-            else codec.decode(row["message"], subject=f"message {row['msg_id']}"),
-            headers=None if row["headers"] is None else JSON.decode(row["headers"]),
+            message=value,
+            headers=None
+            if row["headers"] is None
+            else JSON.decode(row["headers"], subject=f"message {row['msg_id']}, headers"),
         )
+        for row, value in zip(rows, _values(rows, codec), strict=True)
+    ]
+
+
+def _values(rows: list[dict[str, Any]], codec: Codec[Any]) -> list[Any]:
+    if codec is JSON:
+        # One text is read three times as fast as a hundred; when one message is at fault, each by itself says which.
+        with suppress(CodecError):
+            return list(JSON.decode(f"[{','.join([row['message'] or 'null' for row in rows])}]"))
+    return [
+        None if row["message"] is None else codec.decode(row["message"], subject=f"message {row['msg_id']}")
         for row in rows
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from promin_postgres._advisory import advisory_key
 from promin_postgres._statement import Statement
 from promin_postgres._time import Seconds
 from promin_postgres.database import DatabaseSource
@@ -20,12 +21,12 @@ def create_queue(db: DatabaseSource, queue: str, *, connection: Any = None) -> N
     Args:
         queue: Its name: 1 to 47 of a-z, 0-9, _ and -.
     """
-    _on_queue(db, sql.CREATE_QUEUE, queue, connection)
+    _create(db, sql.CREATE_QUEUE, {"queue": check_queue_name("queue", queue)}, connection)
 
 
 def create_unlogged_queue(db: DatabaseSource, queue: str, *, connection: Any = None) -> None:
     """Create a queue that a crash of the server empties, and that is faster for it, unless it is there."""
-    _on_queue(db, sql.CREATE_UNLOGGED_QUEUE, queue, connection)
+    _create(db, sql.CREATE_UNLOGGED_QUEUE, {"queue": check_queue_name("queue", queue)}, connection)
 
 
 def create_partitioned_queue(
@@ -44,12 +45,16 @@ def create_partitioned_queue(
     }
     with Pgmq.borrow(db) as pgmq:
         pgmq.require_partman(connection)
-        pgmq.run(sql.CREATE_PARTITIONED_QUEUE, params, connection=connection)
+    _create(db, sql.CREATE_PARTITIONED_QUEUE, params, connection)
 
 
 def drop_queue(db: DatabaseSource, queue: str, *, connection: Any = None) -> bool:
     """Drop a queue and its archive; False when there is none."""
-    return bool((_on_queue(db, sql.DROP_QUEUE, queue, connection))[0]["dropped"])
+    params = {"queue": check_queue_name("queue", queue)}
+    with Pgmq.borrow(db) as pgmq:
+        statement = pgmq.pick(sql.DROP_QUEUE_PLAIN, sql.DROP_QUEUE, connection=connection)
+        rows = pgmq.run(statement, params, connection=connection)
+    return any(row["dropped"] for row in rows)
 
 
 def list_queues(db: DatabaseSource, *, connection: Any = None) -> list[QueueInfo]:
@@ -117,3 +122,21 @@ def _on_queue(db: DatabaseSource, statement: Statement, queue: str, connection: 
     params = {"queue": check_queue_name("queue", queue)}
     with Pgmq.borrow(db) as pgmq:
         return pgmq.run(statement, params, connection=connection)
+
+
+def _create(db: DatabaseSource, statement: Statement, params: dict[str, Any], connection: Any) -> None:
+    with Pgmq.borrow(db) as pgmq:
+        pgmq.pick(statement, connection=connection)
+        if connection is not None:
+            _create_once(pgmq, statement, params, connection)
+        else:
+            with pgmq.db.transaction() as own:
+                _create_once(pgmq, statement, params, own)
+
+
+def _create_once(pgmq: Pgmq, statement: Statement, params: dict[str, Any], connection: Any) -> None:
+    """pgmq itself fails on a partitioned queue that is there, and in older versions when two make one at once."""
+    key = {"key": advisory_key("create pgmq queue", params["queue"])}
+    pgmq.db.executor().execute(sql.LOCK_CREATION, key, connection=connection)
+    if not pgmq.run(sql.LIST_QUEUES, {"queue": params["queue"]}, connection=connection):
+        pgmq.run(statement, params, connection=connection)

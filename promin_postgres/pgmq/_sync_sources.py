@@ -7,7 +7,8 @@ import logging
 import threading
 import time
 from collections import deque
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 import attrs
 import psycopg
@@ -72,13 +73,43 @@ class Envelopes(Generic[T]):
         """Take an envelope back from an operator of the stream that does not hand it out."""
         self._core.release([envelope])
 
+    def take(self, envelope: Envelope[T]) -> bool:
+        """Acknowledge what is handed out; whether it is ours to hand out.
+
+        When the connection breaks, nobody knows whether the message was deleted. One that is gone when we ask again was
+        deleted by us, but for what a consumer does with it after our time: twice is better than never.
+        """
+        failures = 0
+        while True:
+            try:
+                return envelope.take() or failures > 0
+            except psycopg.OperationalError as error:
+                if self._closed:
+                    raise
+                failures += 1
+                self._pause(failures, "acknowledging", error)
+
+    def put_back(self, envelope: Envelope[T]) -> bool:
+        """Give a message back that may be acknowledged already; whether it was there."""
+        return bool(self._core.set_vt([envelope.message_id], 0))
+
+    def _pause(self, failures: int, what: str, error: psycopg.OperationalError) -> None:
+        if self._core.db.is_connection:
+            raise error  # it stays broken
+        logger.warning("queue %r: %s failed, trying again: %s", self._core.name, what, error)
+        sleep(RECONNECT.pause(failures, draw=1.0))
+
     def _renew(self) -> None:
         """When the consumer is slow hold on to what is left, so that what is handed out has its time ahead of it."""
         now = time.monotonic()
         if not any(fetched.held_until - now < self._vt / 2 for fetched in tuple(self._ahead)[:1]):
             return
         ours = [fetched for fetched in self._pop() if now < fetched.held_until]
-        held = set(self._core.set_vt([fetched.message_id for fetched in ours], self._vt))
+        try:
+            held = set(self._core.set_vt([fetched.message_id for fetched in ours], self._vt))
+        except psycopg.OperationalError as error:
+            self._pause(1, "holding on to messages", error)
+            return  # they come back by themselves
         self._keep(
             [attrs.evolve(fetched, held_until=now + self._vt) for fetched in ours if fetched.message_id in held]
         )
@@ -103,49 +134,51 @@ class Envelopes(Generic[T]):
         soon = min(self._poll_interval, 1.25 * self._core.throttle + 0.01)
         pause = soon
         while not self._closed:
-            if self._ear is not None:
-                self._ear.clear()
+            ear = self._ear  # another thread may close it meanwhile; a wait on a closed one returns at once
+            if ear is not None:
+                ear.clear()
             try:
                 batch = self._core.fetch(self._mode)
-                if not (batch or self._until_empty or self._mode.waits):
+                if not (batch or self._until_empty or self._mode.waits or ear is not None):
                     self._listen()
+                    continue  # to look once more: what was published before somebody listened has rung for nobody
             except psycopg.OperationalError as error:
                 failures += 1
-                logger.warning("queue %r: reading failed, trying again: %s", self._core.name, error)
-                sleep(RECONNECT.pause(failures, draw=1.0))
+                self._pause(failures, "reading", error)
                 continue
+            failures = 0
             self._keep(batch)
             if batch or self._until_empty:
                 return bool(batch)
-            if self._mode.waits:
-                continue
-            rung = self._wait(jittered(pause))
+            if ear is None:
+                continue  # the server has waited
+            rung = _is_rung(ear, jittered(pause))
             pause = soon if rung else self._poll_interval
         return False
 
     def _listen(self) -> None:
-        if self._ear is None:
-            greeting = self._core.greeting()
-            ear = open_ear(self._core.db, self._core.channel, has_door=False, greeting=greeting)
-            with self._guard:
-                if not self._closed:
-                    self._ear = ear
-                    return
-            ear.close()
+        greeting = self._core.greeting()
+        ear = open_ear(self._core.db, self._core.channel, has_door=False, greeting=greeting)
+        with self._guard:
+            if not self._closed:
+                self._ear = ear
+                return
+        ear.close()
 
-    def _wait(self, seconds: float) -> bool:
-        """Wait for a ring; whether there was one before the time was over."""
-        ear, began = self._ear, time.monotonic()
-        if ear is not None:
-            ear.wait(seconds)
-        return time.monotonic() - began < seconds
+
+def _is_rung(ear: Ear, seconds: float) -> bool:
+    """Wait for a ring; whether there was one before the time was over."""
+    began = time.monotonic()
+    ear.wait(seconds)
+    return time.monotonic() - began < seconds
 
 
 class Values(Generic[T]):
     """Values one by one; each is acknowledged as it is handed out, and not before."""
 
-    def __init__(self, envelopes: Envelopes[T]) -> None:
+    def __init__(self, envelopes: Envelopes[T], publish: Callable[[T], Any]) -> None:
         self._envelopes = envelopes
+        self._publish = publish
 
     def __iter__(self) -> Values[T]:
         return self
@@ -153,8 +186,26 @@ class Values(Generic[T]):
     def __next__(self) -> T:
         while True:
             envelope = self._envelopes.__next__()
-            if envelope.take():
-                return envelope.value
+            try:
+                if self._envelopes.take(envelope):
+                    return envelope.value
+            except Exception:
+                raise
+            except BaseException:
+                self._put_back(envelope)
+                raise
+
+    def _put_back(self, envelope: Envelope[T]) -> None:
+        """Cancelled: whether the message was acknowledged by then, only the server knows."""
+        try:
+            if not self._envelopes.put_back(envelope):
+                self.give_back(envelope.value)
+        except psycopg.OperationalError as error:
+            logger.warning("%r: cancelled, perhaps acknowledged, and not given back: %s", envelope, error)
 
     def close(self) -> None:
         self._envelopes.close()
+
+    def give_back(self, value: T) -> None:
+        """An operator had pulled it, and nobody will see it. It was acknowledged, so it is published anew."""
+        self._publish(value)

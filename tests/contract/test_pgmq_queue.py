@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 from _pgmq import bare_dsn, install, pgmq_dsn, query
+from _waiting import until
 
+from promin_postgres import pgmq
 from promin_postgres.codec import JsonCodec
 from promin_postgres.errors import CodecError, ConfigurationError, InvalidArgument, LeaseLost
 from promin_postgres.pgmq import AsyncPgmqQueue, Partitions, PgmqQueue, async_list_queues, fifo_message, list_queues
@@ -60,7 +63,7 @@ def test_create_finds_what_is_there_and_makes_the_kind_that_is_asked_for(twin, m
     found = twin.pick(list_queues, async_list_queues)(pgmq_dsn)
     assert [(queue.name, queue.is_unlogged) for queue in found] == [("fast", True), ("plain", False)]
     with pytest.raises(ConfigurationError, match="pg_partman"):
-        make("parts", partitioned=Partitions(interval=1000, retention="5000"))
+        make("parts", partitioned=Partitions(interval=1000, retention=5000))
     with pytest.raises(InvalidArgument, match="unlogged"):
         make("both", unlogged=True, partitioned=Partitions())
 
@@ -158,6 +161,48 @@ def test_a_message_that_does_not_decode_goes_to_the_archive(make, pgmq_dsn, capl
     assert "moved to the archive: message 2: $: is no number" in caplog.text
 
 
+def test_headers_that_do_not_decode_go_to_the_archive_too(make, pgmq_dsn, caplog):
+    queue = make()
+    queue.publish_batch([1, 2])
+    query(pgmq_dsn, "UPDATE pgmq.q_orders SET headers = '[1e5000]' WHERE msg_id = 1")
+    assert queue.subscribe(until_empty=True).collect() == [2]
+    assert query(pgmq_dsn, "SELECT msg_id FROM pgmq.a_orders") == [(1,)]
+    assert "moved to the archive: message 1, headers: " in caplog.text
+
+
+def test_what_does_not_decode_is_named_and_not_lost(twin, make, pgmq_dsn):
+    names = ("read", "pop", "set_vt", "archive")
+    read, pop, set_vt, archive = (twin.pick(getattr(pgmq, name), getattr(pgmq, f"async_{name}")) for name in names)
+    queue = make()
+    queue.publish_batch([1, 2, 3])
+    query(pgmq_dsn, "UPDATE pgmq.q_orders SET message = '1e5000' WHERE msg_id = 2")
+    with pytest.raises(CodecError, match=r"message 2: \$: the stored value is not JSON"):
+        pop(pgmq_dsn, "orders", qty=3)
+    assert (queue.metrics().length, queue.metrics().visible_length) == (3, 3)
+    with pytest.raises(CodecError, match="message 2: "):
+        read(pgmq_dsn, "orders", qty=3)
+    assert archive(pgmq_dsn, "orders", 2) is True
+    assert [message.message for message in set_vt(pgmq_dsn, "orders", [1, 2, 3], 0)] == [1, 3]
+    assert [message.message for message in pop(pgmq_dsn, "orders", qty=3)] == [1, 3]
+
+
+def test_a_name_may_be_all_that_is_allowed(make, pgmq_dsn):
+    name = "9-select_-a-" + "x" * 35
+    queue = make(name, poll_interval=60)
+    queue.enable_notify(throttle=0)
+    received = []
+    with queue.subscribe() as stream:
+        reader = threading.Thread(target=lambda: received.extend(stream.take(1)), daemon=True)
+        reader.start()
+        until(lambda: query(pgmq_dsn, "SELECT 1 FROM pg_stat_activity WHERE state = 'idle' AND query LIKE '%mend_n%'"))
+        queue.publish("woken")
+        reader.join(10)
+    assert received == ["woken"]
+    queue.disable_notify()
+    assert queue.metrics().queue == name
+    assert queue.drop() is True
+
+
 def test_a_message_that_is_sql_null_is_none(make, pgmq_dsn):
     queue = make()
     query(pgmq_dsn, "SELECT pgmq.send('orders', NULL)")
@@ -178,7 +223,7 @@ def test_groups_travel_in_the_header(make):
 @pytest.mark.parametrize(
     ("options", "argument"),
     [
-        ({"name": "Orders"}, "name"),
+        *(({"name": name}, "name") for name in ("Orders", "", "x" * 48, "a;b", "a--b", "-a", "q\n", 'a"b', "ö", None)),
         ({"vt": 0}, "vt"),
         ({"vt": -1}, "vt"),
         ({"qty": 0}, "qty"),

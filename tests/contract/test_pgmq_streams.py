@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import threading
 import time
 
+import psycopg
 import pytest
 from _pgmq import pgmq_dsn, query
 from _waiting import until
@@ -96,6 +99,81 @@ def test_what_an_operator_does_not_hand_out_is_given_back(make):
     kept = queue.subscribe_ack().take_while(lambda envelope: envelope.value < 2).collect()
     assert [envelope.value for envelope in kept] == [0, 1]
     assert queue.metrics().visible_length == 2
+
+
+def test_what_an_operator_had_pulled_is_published_anew(make):
+    queue = make()
+    queue.publish_batch(range(5))
+    stream = queue.subscribe().take_while(lambda value: value < 2)
+    assert stream.collect() == [0, 1]
+    assert sorted(queue.subscribe(until_empty=True).collect()) == [2, 3, 4]
+
+
+def test_what_operators_hold_when_a_stream_closes_is_not_lost(make):
+    queue = make()
+    queue.publish_batch(range(40))
+    with queue.subscribe().par_map(lambda value: value, concurrency=4) as stream:
+        seen = [next(stream) for _ in range(5)]
+    with queue.subscribe().batched(10, max_wait=60) as stream:
+        seen += next(stream)
+    with queue.subscribe().merge(queue.subscribe()) as stream:
+        seen += [next(stream) for _ in range(3)]
+    assert sorted(seen + queue.subscribe(until_empty=True).collect()) == list(range(40))
+
+
+@pytest.mark.parametrize("messages", [150, pytest.param(3000, marks=pytest.mark.soak)])
+def test_a_cancelled_consumer_loses_nothing(pgmq_dsn, messages):
+    """Cancelled at every stage of reading and acknowledging: what the server had deleted by then is published anew."""
+
+    async def main():
+        received, cancelled = [], 0
+        async with await AsyncPgmqQueue.create(pgmq_dsn, "orders", qty=2, vt=2, poll_interval=0.05) as queue:
+            await queue.publish_batch(range(messages))
+            while (await queue.metrics()).length:
+                async with queue.subscribe() as stream:
+                    for _ in range(4):
+                        pull = asyncio.ensure_future(anext(stream))
+                        await asyncio.wait({pull}, timeout=random.uniform(0, 0.004))
+                        pull.cancel()
+                        await asyncio.wait({pull})
+                        if pull.cancelled():
+                            cancelled += 1
+                            break
+                        received.append(pull.result())
+        return received, cancelled
+
+    received, cancelled = asyncio.run(main())
+    assert sorted(set(received)) == list(range(messages))
+    assert cancelled > messages // 10
+
+
+def test_an_ack_whose_answer_was_lost_counts(make, pgmq_dsn):
+    queue = make()
+    queue.publish_batch(["one", "two", "three"])
+    with queue.subscribe() as stream, psycopg.connect(pgmq_dsn) as other:
+        assert next(stream) == "one"
+        other.execute("DELETE FROM pgmq.q_orders WHERE message = '\"two\"'")
+        received = []
+        reader = threading.Thread(target=lambda: received.append(next(stream)), daemon=True)
+        reader.start()
+        broken = waiting_ack(pgmq_dsn)
+        query(pgmq_dsn, "SELECT pg_terminate_backend(%s, 10000)", broken)
+        waiting_ack(pgmq_dsn, other_than=broken)
+        other.commit()  # to the consumer as if it had been its own ack that arrived
+        reader.join(10)
+        assert received == ["two"]
+        query(pgmq_dsn, "DELETE FROM pgmq.q_orders")
+        with pytest.raises(TimeoutError):  # what somebody else has settled is not handed out
+            next(stream.timeout(0.3))
+
+
+def test_a_borrowed_connection_that_breaks_ends_the_stream(twin, pgmq_dsn):
+    connect = twin.pick(psycopg.Connection, psycopg.AsyncConnection).connect
+    with connect(pgmq_dsn, autocommit=True) as connection:
+        queue = twin.pick(PgmqQueue, AsyncPgmqQueue).create(connection, "orders")
+        query(pgmq_dsn, "SELECT pg_terminate_backend(%s, 10000)", connection.info.backend_pid)
+        with pytest.raises(psycopg.OperationalError):
+            next(queue.subscribe())
 
 
 def test_a_slow_consumer_gets_messages_with_their_time_ahead(make):
@@ -248,6 +326,16 @@ def test_consumers_share_the_work_and_get_each_message_once(make):
         reader.join(30)
     received.extend(queue.subscribe(until_empty=True).collect())  # what one gave back after the others had ended
     assert sorted(received) == list(range(200))
+
+
+def waiting_ack(dsn, other_than=None):
+    """The backend whose ack waits for somebody."""
+    find = (
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        " AND query LIKE '%%pgmq/delete_batch%%' AND pid <> COALESCE(%s, 0)"
+    )
+    ((found,),) = until(lambda: query(dsn, find, other_than))
+    return found
 
 
 def wait_for_listener(dsn, other_than=None):

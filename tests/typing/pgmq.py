@@ -36,7 +36,11 @@ from promin_postgres.streams import (
 
 
 def sync(db: Database, codec: Codec[int]) -> None:
-    queue: PgmqQueue[int] = PgmqQueue.create(db, "q", codec=codec, vt=30, qty=10, ack_mode="archive")
+    queue = PgmqQueue.create(db, "q", codec=codec, vt=30, qty=10, ack_mode="archive")
+    assert_type(queue, PgmqQueue[int])
+    assert_type(PgmqQueue.wrap(db, "q", codec=codec), PgmqQueue[int])
+    untyped: PgmqQueue[Any] = PgmqQueue.create(db, "q")
+    assert_type(untyped.subscribe(), Stream[Any])
     assert_type(queue.publish(fifo_message(1, group="g")), int)
     assert_type(queue.publish_batch([1, 2], headers=[None, {"a": 1}]), list[int])
     assert_type(queue.subscribe(), Stream[int])
@@ -51,7 +55,9 @@ def sync(db: Database, codec: Codec[int]) -> None:
 
 
 async def asynchronous(db: AsyncDatabase, codec: Codec[int]) -> None:
-    queue: AsyncPgmqQueue[int] = await AsyncPgmqQueue.create(db, "q", codec=codec)
+    queue = await AsyncPgmqQueue.create(db, "q", codec=codec)
+    assert_type(queue, AsyncPgmqQueue[int])
+    assert_type(await AsyncPgmqQueue.wrap(db, "q", codec=codec), AsyncPgmqQueue[int])
     assert_type(await queue.publish(1), int)
     assert_type(queue.subscribe(), AsyncStream[int])
     assert_type(queue.subscribe_ack(), AsyncStream[AsyncEnvelope[int]])
