@@ -25,7 +25,7 @@ CREATE TABLE wf_change_streams (
     key_columns text[] NOT NULL,
     columns text[],
     condition text,
-    pruned_before xid8 NOT NULL DEFAULT '0'::xid8,
+    pruned_through xid8 NOT NULL DEFAULT '0'::xid8,
     CONSTRAINT wf_change_streams_pkey PRIMARY KEY (id),
     CONSTRAINT wf_change_streams_table_key UNIQUE (table_schema, table_name)
 );
@@ -35,6 +35,7 @@ CREATE TABLE wf_changes (
     stream integer NOT NULL,
     op text NOT NULL,
     rows integer NOT NULL,
+    bytes bigint NOT NULL,
     old json[],
     new json[],
     changed_at timestamp with time zone NOT NULL DEFAULT clock_timestamp()

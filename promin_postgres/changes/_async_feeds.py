@@ -131,9 +131,10 @@ class AsyncTableFeed(Generic[T]):
         self._connection = await self._reader.db.dedicated()
         self._sql = AsyncExecutor(self._reader.db, self._reader.settings.reading_names(self._opened))
         await self._sql.execute(sql.BEGIN_READING, connection=self._connection)
-        row = await self._sql.fetch_one(sql.OPEN, self._reader.settings.where, connection=self._connection)
+        row = await self._sql.fetch_one(sql.SNAPSHOT, connection=self._connection)
         assert row is not None
         self._snapshot = row["snapshot"]
+        await self._reader.open()  # so that this snapshot is on disk, unless the server dies and our connection with it
         await self._sql.execute(sql.DECLARE, connection=self._connection)
         self._next = await self._rows()
 

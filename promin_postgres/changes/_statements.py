@@ -34,6 +34,7 @@ REGISTER = Statement("changes/register", idempotent=True)
 RELEASE_CONSUMER = Statement("changes/release_consumer", idempotent=True)
 RENEW_CONSUMER = Statement("changes/renew_consumer", idempotent=True)
 SET_SEARCH_PATH = Statement("changes/set_search_path")
+SNAPSHOT = Statement("changes/snapshot", idempotent=True)
 TAKE_CONSUMER = Statement("changes/take_consumer", idempotent=True)
 UNREGISTER = Statement("changes/unregister", idempotent=True)
 

@@ -26,7 +26,7 @@ from promin_postgres.errors import ConfigurationError, CursorInvalid, LeaseLost,
 T = TypeVar("T")
 
 MAX_BYTES = 16 * 1024 * 1024
-"""Of stored rows in one batch, so that rows of a megabyte do not add up."""
+"""Of rows in one batch, so that rows of a megabyte do not add up."""
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class Reader(Generic[T]):
         marker = rows.pop(0)
         if marker["pruned"] is None:
             raise ConfigurationError(f"the triggers of {self.settings.label} were removed while a stream was open")
-        if cursor.seen_below < marker["pruned"]:
+        if cursor.seen_below <= marker["pruned"]:
             raise CursorInvalid(cursor.text, "changes after it have been pruned")
         high = marker["high"]
         records = [

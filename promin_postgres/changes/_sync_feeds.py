@@ -132,9 +132,10 @@ class TableFeed(Generic[T]):
         self._connection = self._reader.db.dedicated()
         self._sql = Executor(self._reader.db, self._reader.settings.reading_names(self._opened))
         self._sql.execute(sql.BEGIN_READING, connection=self._connection)
-        row = self._sql.fetch_one(sql.OPEN, self._reader.settings.where, connection=self._connection)
+        row = self._sql.fetch_one(sql.SNAPSHOT, connection=self._connection)
         assert row is not None
         self._snapshot = row["snapshot"]
+        self._reader.open()  # so that this snapshot is on disk, unless the server dies and our connection with it
         self._sql.execute(sql.DECLARE, connection=self._connection)
         self._next = self._rows()
 

@@ -150,7 +150,7 @@ class Changes(Generic[T]):
             return Beginning(opened.system)
         snapshot = opened.snapshot
         if offset.moment is not None:
-            params = {"stream": opened.stream, "moment": offset.moment}
+            params = {"stream": opened.stream, "moment": offset.moment, "now": snapshot}
             row = self._reader.sql.fetch_one(sql.FIND_START, params)
             assert row is not None
             snapshot = row["snapshot"]

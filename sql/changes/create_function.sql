@@ -15,14 +15,14 @@ SET search_path TO pg_catalog, pg_temp
 AS $promin$
 #variable_conflict use_column
 DECLARE
-    widest integer;
+    widest bigint;
     chunk integer;
     is_paired boolean := false;
     is_logged boolean := false;
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
-        INSERT INTO {prefix}changes (stream, op, rows, new)
-        VALUES ({stream}, 'truncate', 1,
+        INSERT INTO {prefix}changes (stream, op, rows, bytes, new)
+        VALUES ({stream}, 'truncate', 1, 200,
                 ARRAY[json_build_object('schema', TG_TABLE_SCHEMA, 'table', TG_TABLE_NAME)]);
         is_logged := true;
     ELSE
@@ -40,8 +40,8 @@ BEGIN
             is_paired := (SELECT count(*) FROM old_rows) = (SELECT count(*) FROM new_rows);
         END IF;
         IF is_paired THEN
-            INSERT INTO {prefix}changes (stream, op, rows, old, new)
-            SELECT {stream}, 'update', count(*), array_agg(image.old ORDER BY image.place),
+            INSERT INTO {prefix}changes (stream, op, rows, bytes, old, new)
+            SELECT {stream}, 'update', count(*), 2 * widest * count(*), array_agg(image.old ORDER BY image.place),
                    array_agg(image.new ORDER BY image.place)
             FROM (
                 SELECT old.promin_image AS old, new.promin_image AS new, new.promin_place AS place
@@ -60,8 +60,8 @@ BEGIN
             is_logged := is_logged OR FOUND;
         END IF;
         IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND NOT is_paired) THEN
-            INSERT INTO {prefix}changes (stream, op, rows, old)
-            SELECT {stream}, 'delete', count(*), array_agg(image.old ORDER BY image.place)
+            INSERT INTO {prefix}changes (stream, op, rows, bytes, old)
+            SELECT {stream}, 'delete', count(*), widest * count(*), array_agg(image.old ORDER BY image.place)
             FROM (
                 SELECT old.promin_image AS old, old.promin_place AS place
                 FROM (
@@ -76,8 +76,8 @@ BEGIN
             is_logged := is_logged OR FOUND;
         END IF;
         IF TG_OP = 'INSERT' OR (TG_OP = 'UPDATE' AND NOT is_paired) THEN
-            INSERT INTO {prefix}changes (stream, op, rows, new)
-            SELECT {stream}, 'insert', count(*), array_agg(image.new ORDER BY image.place)
+            INSERT INTO {prefix}changes (stream, op, rows, bytes, new)
+            SELECT {stream}, 'insert', count(*), widest * count(*), array_agg(image.new ORDER BY image.place)
             FROM (
                 SELECT new.promin_image AS new, new.promin_place AS place
                 FROM (

@@ -11,6 +11,9 @@
 -- OFFSET 0 keeps the conditions on transactions out of the walk in the order of sequences: the planner, which knows
 -- nothing of a log that was not analyzed yet, would take them for rare, and sort all that is left before each batch.
 -- One statement has one snapshot, so the records are at least as new as what pg_current_snapshot() says.
+-- What it shows may not be on disk yet, and a server that crashes then gives the same numbers of transactions out again,
+-- to changes that the cursor would take for seen. So the commit of this statement has the WAL flushed, by a message that
+-- nobody reads, before anything is delivered; most times that has been done by those who committed.
 -- `is_full` is true for the record that makes the batch large enough; without one, nothing is left before `high`.
 WITH span AS MATERIALIZED (
     SELECT n.low, n.high, pg_snapshot_xmax(n.low) AS from_xid, pg_snapshot_xmax(n.high) AS to_xid
@@ -32,11 +35,11 @@ WITH span AS MATERIALIZED (
            END AS seq
 ), found AS (
     (
-        SELECT c.seq, c.op, c.rows, c.old, c.new, c.changed_at
+        SELECT c.seq, c.op, c.rows, c.bytes, c.old, c.new, c.changed_at
         FROM span
         CROSS JOIN LATERAL pg_snapshot_xip(span.low) AS late (xid)
         CROSS JOIN LATERAL (
-            SELECT r.seq, r.op, r.rows, r.old, r.new, r.changed_at
+            SELECT r.seq, r.op, r.rows, r.bytes, r.old, r.new, r.changed_at
             FROM {prefix}changes AS r
             WHERE r.stream = %(stream)s::integer AND r.xid = late.xid AND r.seq >= %(seq)s::bigint
             ORDER BY r.seq
@@ -48,9 +51,9 @@ WITH span AS MATERIALIZED (
     )
     UNION ALL
     (
-        SELECT c.seq, c.op, c.rows, c.old, c.new, c.changed_at
+        SELECT c.seq, c.op, c.rows, c.bytes, c.old, c.new, c.changed_at
         FROM (
-            SELECT r.xid, r.seq, r.op, r.rows, r.old, r.new, r.changed_at
+            SELECT r.xid, r.seq, r.op, r.rows, r.bytes, r.old, r.new, r.changed_at
             FROM {prefix}changes AS r
             WHERE (r.stream, r.seq) >= (%(stream)s::integer, (SELECT start.seq FROM start))
               AND r.stream <= %(stream)s::integer
@@ -65,24 +68,31 @@ WITH span AS MATERIALIZED (
     LIMIT %(limit)s::integer
 ), counted AS (
     SELECT
-        f.seq, f.op, f.rows, f.old, f.new, f.changed_at,
-        sum(f.rows) OVER running AS total,
-        sum(COALESCE(pg_column_size(f.old), 0) + COALESCE(pg_column_size(f.new), 0)) OVER running AS bytes,
-        COALESCE(pg_column_size(f.old), 0) + COALESCE(pg_column_size(f.new), 0) AS size
+        f.seq, f.op, f.rows, f.bytes, f.old, f.new, f.changed_at,
+        sum(f.rows) OVER running AS total_rows, sum(f.bytes) OVER running AS total_bytes
     FROM found AS f
     WINDOW running AS (ORDER BY f.seq ROWS UNBOUNDED PRECEDING)
 )
 SELECT
     NULL::bigint AS seq, NULL::text AS op, NULL::text[] AS old, NULL::text[] AS new, NULL::timestamptz AS changed_at,
     NULL::boolean AS is_full, span.high::text AS high,
-    (SELECT s.pruned_before FROM {prefix}change_streams AS s WHERE s.id = %(stream)s::integer)::text::bigint AS pruned
+    (SELECT s.pruned_through FROM {prefix}change_streams AS s WHERE s.id = %(stream)s::integer)::text::bigint AS pruned,
+    CASE
+        WHEN span.low::text <> span.high::text AND %(high)s::text IS NULL
+            AND pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()
+        THEN concat(
+            set_config('synchronous_commit',
+                       COALESCE(NULLIF(current_setting('synchronous_commit'), 'off'), 'local'), true),
+            pg_logical_emit_message(true, 'promin', ''::text)
+        )
+    END AS flushed
 FROM span
 UNION ALL
 (
     SELECT
         c.seq, c.op, c.old::text[], c.new::text[], c.changed_at,
-        c.total >= %(limit)s::integer OR c.bytes >= %(max_bytes)s::bigint, NULL::text, NULL::bigint
+        c.total_rows >= %(limit)s::integer OR c.total_bytes >= %(max_bytes)s::bigint, NULL::text, NULL::bigint, NULL::text
     FROM counted AS c
-    WHERE c.total - c.rows < %(limit)s::integer AND c.bytes - c.size < %(max_bytes)s::bigint
+    WHERE c.total_rows - c.rows < %(limit)s::integer AND c.total_bytes - c.bytes < %(max_bytes)s::bigint
     ORDER BY c.seq
 )

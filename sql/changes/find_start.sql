@@ -2,10 +2,11 @@
 --
 -- The first transaction with a change of that age, and what was open below it and is open still: all else below it is
 -- older. Records are found in the order of transactions, which is nearly that of time, so that the search ends early.
+-- `now` is a snapshot that is on disk (changes/open); what is younger comes after it.
 WITH now AS MATERIALIZED (
-    SELECT pg_current_snapshot() AS snapshot
+    SELECT %(now)s::text::pg_snapshot AS snapshot
 ), first AS MATERIALIZED (
-    SELECT COALESCE(
+    SELECT LEAST(
         (
             SELECT c.xid
             FROM {prefix}changes AS c

@@ -4,8 +4,8 @@ WITH stream AS (
     FROM {prefix}change_streams AS s
     WHERE s.table_schema = %(table_schema)s::text AND s.table_name = %(table_name)s::text
 ), added AS (
-    INSERT INTO {prefix}changes (stream, op, rows, new)
-    SELECT stream.id, 'notify', 1, ARRAY[%(value)s::text::json]
+    INSERT INTO {prefix}changes (stream, op, rows, bytes, new)
+    SELECT stream.id, 'notify', 1, octet_length(%(value)s::text), ARRAY[%(value)s::text::json]
     FROM stream
     RETURNING stream
 )

@@ -4,7 +4,8 @@
 -- would double the cost of a bulk load. xid is the top-level transaction, so that a pair of snapshots tells which records
 -- became visible between them; they are read by seq, and found by xid where a transaction has committed late. seq is taken
 -- one at a time, without a cache, so that it grows with time. `rows` counts the changes; `old` and `new` hold their rows
--- in one order. The rows are json, not jsonb: they come back as they were, and no text of a caller is refused.
+-- in one order. The rows are json, not jsonb: they come back as they were, and no text of a caller is refused. `bytes` says
+-- how large they are at most, about, before they are compressed: what a reader makes room for.
 -- There is no primary key: a third index would be written for nothing.
 CREATE TABLE {prefix}changes (
     seq bigint GENERATED ALWAYS AS IDENTITY,
@@ -12,6 +13,7 @@ CREATE TABLE {prefix}changes (
     stream integer NOT NULL,
     op text NOT NULL,
     rows integer NOT NULL,
+    bytes bigint NOT NULL,
     old json[],
     new json[],
     changed_at timestamptz NOT NULL DEFAULT clock_timestamp()
@@ -20,8 +22,8 @@ CREATE TABLE {prefix}changes (
 CREATE INDEX {bare}changes_by_xid ON {prefix}changes (stream, xid, seq);
 CREATE INDEX {bare}changes_by_seq ON {prefix}changes (stream, seq, xid);
 
--- One row per table with our triggers. Every record below pruned_before may be deleted: a cursor that has not seen all
--- of that is invalid.
+-- One row per table with our triggers. Every record of a transaction up to pruned_through may be deleted: a cursor that
+-- has not seen all of that is invalid.
 CREATE TABLE {prefix}change_streams (
     id integer GENERATED ALWAYS AS IDENTITY,
     table_schema text NOT NULL,
@@ -32,7 +34,7 @@ CREATE TABLE {prefix}change_streams (
     key_columns text[] NOT NULL,
     columns text[],
     condition text,
-    pruned_before xid8 NOT NULL DEFAULT '0',
+    pruned_through xid8 NOT NULL DEFAULT '0',
     CONSTRAINT {bare}change_streams_pkey PRIMARY KEY (id),
     CONSTRAINT {bare}change_streams_table_key UNIQUE (table_schema, table_name)
 );

@@ -22,8 +22,8 @@ def loaded(promin_server, request):
         migrate(connection)
         (before,) = connection.execute("SELECT pg_current_snapshot()::text").fetchone()
         insert = (
-            "INSERT INTO wf_changes (stream, op, rows, new)"
-            " SELECT n %% 2 + 1, 'insert', 1, '{1}' FROM generate_series(1, %s) AS n"
+            "INSERT INTO wf_changes (stream, op, rows, bytes, new)"
+            " SELECT n %% 2 + 1, 'insert', 1, 60, '{1}' FROM generate_series(1, %s) AS n"
         )
         late.execute(insert, [2])
         for _ in range(10):
