@@ -1,6 +1,6 @@
 """Change streams: what the triggers cost, how fast the log is read, and how soon a change arrives.
 
-    python -m benchmarks.changes [--rounds 5] [--short]
+    python -m benchmarks.changes [--rounds 5] [--short] [--only triggers bells latency reading]
 
 The table has a primary key and two more indexes, as tables have. All commits are durable.
 """
@@ -41,6 +41,9 @@ SINGLE = (
     "INSERT INTO {name} (customer, total, payload) VALUES ('customer-17', 9.99, '{{\"n\": 1, \"items\": [1, 2, 3]}}')"
 )
 PRODUCERS = 16
+PARTS = ["triggers", "bells", "latency", "reading"]
+Rows = list[tuple[str, str, str, str]]
+Figures = dict[str, list[float]]
 
 READER = """
 import resource, sys, time
@@ -65,6 +68,8 @@ with PgChangeStream(dsn, table="logged", batch_size=5000) as source:
 class Bench:
     def __init__(self, dsn: str, *, scale: int) -> None:
         self.dsn = dsn
+        self.scale = scale
+        self.memory: dict[str, float] = {}
         self.bulk = 100_000 // scale
         self.singles = 1_000 // scale
         self.read = 1_000_000 // scale
@@ -91,6 +96,49 @@ class Bench:
     def close(self) -> None:
         self.source.close()
         self.raw.close()
+
+    def measure_triggers(self, rounds: int) -> tuple[Rows, Figures]:
+        figures = interleave(self.triggers, rounds)
+        middle = medians(figures)
+        goals = ((f"{self.bulk:,} rows in one statement", "bulk", 1.6), ("single-row inserts", "singles", 1.5))
+        return [
+            (what, f"{middle[f'{kind} logged']:,.0f}/s", f"without: {middle[f'{kind} plain']:,.0f}/s",
+             f"{middle[f'{kind} plain'] / middle[f'{kind} logged']:.2f} ({goal})")
+            for what, kind, goal in goals
+        ], figures  # fmt: skip
+
+    def measure_bells(self, rounds: int) -> tuple[Rows, Figures]:
+        figures = interleave(self.bells, rounds)
+        middle = medians(figures)
+        silent = middle["producers silent"]
+        return [
+            (f"{PRODUCERS} producers, {name}", f"{middle[f'producers {name}']:,.0f}/s",
+             f"without bell: {silent:,.0f}/s", f"{middle[f'producers {name}'] / silent:.2f} (0.90)")
+            for name in ("ringing", "nobody waits")
+        ], figures  # fmt: skip
+
+    def measure_latency(self, rounds: int) -> tuple[Rows, Figures]:
+        figures = {"bell ms": sorted(self.latency(1_000 // self.scale, interval=5.0))}
+        self.ring(False)
+        figures["no bell ms"] = sorted(self.latency(100 // self.scale, interval=0.25))
+        self.ring(True)
+        return [
+            (f"commit to delivery, {what}", f"p50 {statistics.median(times):.2f} ms, p99 {percentile(times):.2f} ms",
+             f"at most {times[-1]:.2f} ms", goal)
+            for what, times, goal in (("bell", figures["bell ms"], "(5 / 20)"),
+                                      ("looking every 250 ms, no bell", figures["no bell ms"], "(250)"))
+        ], figures  # fmt: skip
+
+    def measure_reading(self, rounds: int) -> tuple[Rows, Figures]:
+        start = self.fill()
+        figures = interleave(
+            {kind: partial(self.reading, start, kind) for kind in ("decoded", "undecoded")}, min(rounds, 3)
+        )
+        return [
+            (f"reading {self.read:,}, {kind}", f"{statistics.median(figures[kind]):,.0f}/s",
+             f"{self.memory[kind]:,.0f} MB at most", f"({goal:,})")
+            for kind, goal in (("decoded", 60_000), ("undecoded", 100_000))
+        ], figures  # fmt: skip
 
     def bulk_into(self, name: str) -> float:
         self.raw.execute("TRUNCATE plain, logged, wf_changes")
@@ -151,11 +199,13 @@ class Bench:
 
     def reading(self, start: str, kind: str) -> float:
         command = [sys.executable, "-c", READER, self.dsn, str(self.read), kind, start]
-        figure, self.memory = map(float, subprocess.run(command, capture_output=True, check=True).stdout.split())
+        figure, memory = map(float, subprocess.run(command, capture_output=True, check=True).stdout.split())
+        self.memory[kind] = max(memory, self.memory.get(kind, 0.0))
         return figure
 
-    def latency(self, count: int) -> list[float]:
+    def latency(self, count: int, interval: float) -> list[float]:
         """Milliseconds from the end of a commit to the delivery of its change, on a stream that waits."""
+        source: PgChangeStream[object] = PgChangeStream(self.dsn, table="logged", poll_interval=interval)
         got: list[float] = []
         arrived = threading.Semaphore(0)
 
@@ -165,17 +215,21 @@ class Bench:
                 arrived.release()
 
         sent = []
-        with self.source.changes(Offset.cursor(self.source.position())) as stream:
+        with source, source.changes(Offset.cursor(source.position())) as stream:
             reader = threading.Thread(target=read)
             reader.start()
             for _ in range(count):
-                time.sleep(0.15)  # until the stream waits again
+                time.sleep(0.1)  # until the stream waits again
                 self.raw.execute(SINGLE.format(name="logged"))
                 sent.append(time.perf_counter())
                 assert arrived.acquire(timeout=10)
             stream.close()
             reader.join()
         return [1000 * max(0.0, there - gone) for gone, there in zip(sent, got, strict=True)]
+
+
+def percentile(times: list[float]) -> float:
+    return times[int(len(times) * 0.99)]
 
 
 @contextmanager
@@ -193,34 +247,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--short", action="store_true", help="a tenth of the work, to see that it runs")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
     scale = 10 if options.short else 1
+    rows: list[tuple[str, str, str, str]] = []
+    figures: dict[str, list[float]] = {}
     with postgres_server(durable=True, settings=SETTINGS) as server:
         bench = Bench(server.create_database(), scale=scale)
-        figures = interleave(bench.triggers, options.rounds) | interleave(bench.bells, options.rounds)
-        latencies = sorted(bench.latency(400 // scale))
-        start = bench.fill()
-        figures |= interleave(
-            {kind: (lambda kind=kind: bench.reading(start, kind)) for kind in ("decoded", "undecoded")}, 3
-        )
-        memory = bench.memory
+        for part in options.only:
+            more, found = getattr(bench, f"measure_{part}")(options.rounds)
+            rows += more
+            figures |= found
         bench.close()
-        middle = medians(figures)
-        p50, p99 = statistics.median(latencies), latencies[int(len(latencies) * 0.99)]
-        rows = [
-            *((what, f"{middle[f'{kind} logged']:,.0f}/s", f"without: {middle[f'{kind} plain']:,.0f}/s",
-               f"{middle[f'{kind} plain'] / middle[f'{kind} logged']:.2f} ({goal})")
-              for what, kind, goal in ((f"{bench.bulk:,} rows in one statement", "bulk", 1.6),
-                                       ("single-row inserts", "singles", 1.5))),
-            *((f"{PRODUCERS} producers, {name}", f"{middle[f'producers {name}']:,.0f}/s",
-               f"without bell: {middle['producers silent']:,.0f}/s",
-               f"{middle[f'producers {name}'] / middle['producers silent']:.2f} (0.90)")
-              for name in ("ringing", "nobody waits")),
-            ("reading, decoded", f"{middle['decoded']:,.0f}/s", f"{memory:,.0f} MB at most", "(60,000)"),
-            ("reading, undecoded", f"{middle['undecoded']:,.0f}/s", f"{memory:,.0f} MB at most", "(100,000)"),
-            ("commit to delivery, p50 / p99", f"{p50:.2f} ms / {p99:.2f} ms", "", "(5 / 20)"),
-        ]  # fmt: skip
-        report("changes", str(server.version), rows, {**figures, "latency_ms": latencies})
+        report("changes", str(server.version), rows, figures)
 
 
 if __name__ == "__main__":

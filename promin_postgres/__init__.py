@@ -1,12 +1,14 @@
-"""Durable workflows and message queues on nothing but PostgreSQL."""
+"""Durable workflows, message queues and change streams on nothing but PostgreSQL."""
 
 from promin_postgres._retry import Retry
+from promin_postgres.changes import AsyncChange, AsyncPgChangeStream, Change, Offset, PgChangeStream
 from promin_postgres.codec import JSON, Codec, codec_for
 from promin_postgres.database import AsyncDatabase, Database
 from promin_postgres.errors import (
     AlreadyExists,
     CodecError,
     ConfigurationError,
+    CursorInvalid,
     DefinitionChanged,
     InvalidArgument,
     LeaseLost,
@@ -53,16 +55,20 @@ from promin_postgres.workflow import (
 __all__ = [
     "JSON",
     "AlreadyExists",
+    "AsyncChange",
     "AsyncDatabase",
+    "AsyncPgChangeStream",
     "AsyncPgQueue",
     "AsyncPostgresWorkflowStorage",
     "AsyncStream",
     "AsyncWorkflow",
     "AttemptType",
+    "Change",
     "Codec",
     "CodecError",
     "ConfigurationError",
     "Context",
+    "CursorInvalid",
     "Database",
     "DefinitionChanged",
     "InvalidArgument",
@@ -70,6 +76,8 @@ __all__ = [
     "LookupMismatch",
     "MigrationError",
     "NotFound",
+    "Offset",
+    "PgChangeStream",
     "PgQueue",
     "PostgresWorkflowStorage",
     "ProminError",

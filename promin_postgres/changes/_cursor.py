@@ -144,8 +144,8 @@ class Offset:
     def cursor(cls, text: str) -> Offset:
         """What comes after a change whose `position` was saved, or after what `position()` said.
 
-        Save it in the same cluster: a server that crashes forgets the numbers of transactions that left nothing on
-        disk and gives them out again, which a text elsewhere cannot know.
+        It may be kept anywhere, and holds across crashes and restores of a server that loses nothing of its WAL. After
+        a failover to a standby that lacked some of it, only what was saved in the same database is right.
 
         Raises:
             CursorInvalid: It is no such text.

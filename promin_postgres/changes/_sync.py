@@ -32,8 +32,8 @@ class PgChangeStream(Generic[T]):
     """What happens to a table, from any saved position on: every committed change once per position, none missing.
 
     `install_trigger` has each statement on the table appended to a log. Readers of that log see a transaction when it
-    has committed, whatever other transactions are open meanwhile. A change comes after all that it was made upon:
-    applied one after another, changes give the table.
+    has committed, whatever other transactions are open meanwhile, and is on disk. A change comes after all that it was
+    made upon: applied one after another, changes give the table.
 
     Without triggers the table is polled by (`timestamp_column`, `sequence_column`): each row once per reader, at least
     once over several; one that is committed more than `overlap` after the newest row by then is missed; updates that do
@@ -111,14 +111,16 @@ class PgChangeStream(Generic[T]):
 
         Waits for transactions that write to the table, and holds up others until it has committed: so nothing falls
         between the rows that are there and the log. Partitions get triggers too, for what is written to them directly;
-        call it again after one was attached or detached. Rows that a partition brings along or takes away are not
-        changes, nor is what is written under session_replication_role = replica.
+        call it again after one was attached or detached, and after the primary key was changed. Rows that a partition
+        brings along or takes away are not changes, nor is what is written under session_replication_role = replica.
+        Where a column named here is dropped or renamed, writing to the table fails until it is called again. While a
+        reader waits PREPARE TRANSACTION fails, which PostgreSQL refuses after NOTIFY.
 
         Args:
             operations: Of "insert", "update", "delete", "truncate"; none of them to log only what is notified. A
                 truncate of a partition is logged under the name of the partition, beside that of the table if the whole
                 was truncated.
-            columns: Those to record, and the primary key; None for all, later ones included.
+            columns: Those to record, with the primary key and the payload column; None for all, later ones included.
             when: An SQL condition on each row, which may speak of `new` and `old`: `"new.total > 100"`. Of an insert
                 `old` is all NULL, of a delete `new`. Names other than columns have to be qualified. Your own SQL, like
                 the condition of a view: never a user's input.
@@ -165,7 +167,8 @@ class PgChangeStream(Generic[T]):
         when: str | None,
     ) -> None:
         settings, key = self._settings, table["key_columns"]
-        recorded = None if columns is None else [*columns, *(name for name in key if name not in columns)]
+        needed = key if settings.payload_column is None else [*key, settings.payload_column]
+        recorded = None if columns is None else list(dict.fromkeys([*columns, *needed]))
         params = {
             "channel": settings.channel,
             "door": door_key(settings.channel),

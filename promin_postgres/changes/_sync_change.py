@@ -38,7 +38,11 @@ class Change(Generic[T]):
         self.place = place
 
     def __repr__(self) -> str:
-        return f"<{self.op} {self._record.seq}.{self._index}>"
+        return f"<{self._subject}>"
+
+    @property
+    def _subject(self) -> str:
+        return f"{self.op} {self._record.seq}.{self._index}"
 
     @property
     def op(self) -> Op:
@@ -93,13 +97,15 @@ class Change(Generic[T]):
         assert texts is not None
         column = None if record.op == "notify" else self._reader.payload_column
         if column is None and codec is not JSON:
-            return codec.decode(texts[self._index], subject=f"{record.op} {record.seq}.{self._index}")
+            return codec.decode(texts[self._index], subject=self._subject)
         content: Any = self.old if record.new is None else self._content
         if column is not None:
+            if column not in content:
+                raise CodecError(f"the row has no column {column!r}", subject=self._subject)
             content = content[column]
         if codec is JSON:
             return content  # type: ignore[no-any-return]
-        return codec.decode(json.dumps(content), subject=f"{record.op} {record.seq}.{self._index}, {column!r}")
+        return codec.decode(json.dumps(content), subject=f"{self._subject}, {column!r}")
 
     @property
     def error(self) -> CodecError | None:

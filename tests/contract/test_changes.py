@@ -8,58 +8,24 @@ from datetime import UTC, datetime
 import attrs
 import psycopg
 import pytest
+from _changes import ALL, add, ids, since, streams, table_of_orders
 from _waiting import until
 
-from promin_postgres.changes import AsyncPgChangeStream, Offset, PgChangeStream
+from promin_postgres.changes import Offset
 from promin_postgres.codec import codec_for
-from promin_postgres.errors import CodecError, ConfigurationError, CursorInvalid, InvalidArgument
-
-ALL = ("insert", "update", "delete", "truncate")
+from promin_postgres.errors import CodecError, CursorInvalid, InvalidArgument
 
 
 @pytest.fixture
 def sql(promin_dsn):
-    with psycopg.connect(promin_dsn, autocommit=True) as connection:
-        connection.execute(
-            "CREATE TABLE orders (id bigint PRIMARY KEY, payload jsonb, created_at timestamptz DEFAULT now())"
-        )
-        yield connection.execute
+    with table_of_orders(promin_dsn) as execute:
+        yield execute
 
 
 @pytest.fixture
 def make(twin, promin_dsn, sql):
-    made = []
-
-    def make_stream(table="orders", **options):
-        stream = twin.pick(PgChangeStream, AsyncPgChangeStream)(promin_dsn, table=table, **options)
-        made.append(stream)
-        return stream
-
-    yield make_stream
-    for stream in made:
-        stream.close()
-
-
-@attrs.frozen
-class Order:
-    total: int
-
-
-def add(sql, *ids):
-    sql(
-        "INSERT INTO orders (id, payload) SELECT n, jsonb_build_object('total', n) FROM unnest(%s::int[]) AS n",
-        [list(ids)],
-    )
-
-
-def since(stream, position, count):
-    """The next so many changes after a position."""
-    with stream.changes(Offset.cursor(position)) as changes:
-        return changes.take(count).collect()
-
-
-def ids(changes):
-    return [(change.new or change.old)["id"] for change in changes]
+    with streams(twin, promin_dsn) as make_stream:
+        yield make_stream
 
 
 def test_what_happens_to_rows(make, sql):
@@ -137,6 +103,23 @@ def test_what_is_rolled_back_is_not_seen(make, sql, promin_dsn):
     assert ids(since(stream, start, 3)) == [1, 3, 5]
 
 
+def test_many_savepoints_of_a_transaction_that_stays_open(make, sql, promin_dsn):
+    stream = make()
+    stream.install_trigger()
+    start = stream.position()
+    with psycopg.connect(promin_dsn) as late, stream.changes(Offset.cursor(start)) as changes:
+        late.execute("SELECT 1")  # begins the transaction; what follows are savepoints
+        for number in range(1, 101):  # more than a snapshot of the server keeps of one transaction
+            with late.transaction() as savepoint:
+                late.execute("INSERT INTO orders (id) VALUES (%s)", [number])
+                if number % 2:
+                    raise psycopg.Rollback(savepoint)
+        add(sql, 101)
+        assert ids([next(changes)]) == [101]
+        late.commit()
+        assert ids(changes.take(50).collect()) == list(range(2, 101, 2))
+
+
 def test_earliest_reads_the_rows_and_then_the_log(make, sql):
     stream = make(batch_size=2)
     stream.install_trigger()
@@ -171,6 +154,11 @@ def test_from_a_moment_on(make, sql, promin_dsn):
             late.execute("INSERT INTO orders (id) VALUES (4)")
             late.commit()
             assert ids([next(changes), next(changes)]) == [1, 4]
+
+
+@attrs.frozen
+class Order:
+    total: int
 
 
 def test_values(make, sql):
@@ -220,170 +208,7 @@ def test_one_row_that_python_cannot_read_spoils_no_other(make, sql):
         _ = changes[1].new
 
 
-@pytest.mark.parametrize("size", [9_000, 1_500_000])
-def test_long_payloads(make, sql, size):
-    stream = make()
-    stream.install_trigger()
-    start = stream.position()
-    sql(
-        "INSERT INTO orders (id, payload)"
-        " SELECT n, to_jsonb(repeat(md5(n::text), %s)) FROM generate_series(1, 20) AS n",
-        [size // 32],
-    )
-    stream.notify("x" * size)
-    changes = since(stream, start, 21)
-    assert ids(changes[:20]) == list(range(1, 21))
-    assert all(len(change.new["payload"]) == size // 32 * 32 for change in changes[:20])
-    assert changes[20].value == "x" * size
-
-
-HOSTILE = ['a "quoted" per%cent %s {prefix}', "new", "old", "chunk", "$$; DROP TABLE x --", "Ünï.code", "op"]
-
-
-def test_hostile_names(make, sql):
-    name = psycopg.sql.Identifier('t"a.b %s {bare}; DROP')
-    columns = [psycopg.sql.Identifier(column) for column in HOSTILE]
-    listed = psycopg.sql.SQL(", ").join(psycopg.sql.SQL("{} int").format(column) for column in columns)
-    sql(psycopg.sql.SQL("CREATE TABLE {} ({}, PRIMARY KEY ({}))").format(name, listed, columns[0]))
-    stream = make(
-        'public.t"a.b %s {bare}; DROP', timestamp_column=None, sequence_column=None, payload_column=HOSTILE[1]
-    )
-    for picked in (None, HOSTILE[1:3]):
-        stream.install_trigger(operations=ALL, columns=picked, when='coalesce(new."new", old."new") > 0 -- %s {image}')
-        start = stream.position()
-        sql(psycopg.sql.SQL("INSERT INTO {} VALUES (1, 2, 3, 4, 5, 6, 7), (2, 0, 0, 0, 0, 0, 0)").format(name))
-        sql(psycopg.sql.SQL('UPDATE {} SET "old" = 9').format(name))
-        sql(psycopg.sql.SQL("DELETE FROM {}").format(name))
-        changes = since(stream, start, 3)
-        assert [change.op for change in changes] == ["insert", "update", "delete"]
-        assert [change.value for change in changes] == [2, 2, 2]
-        assert {tuple(change.key.items()) for change in changes} == {((HOSTILE[0], 1),)}
-        row = dict(zip(HOSTILE, range(1, 8), strict=True))
-        assert changes[0].new == ({n: row[n] for n in (*picked, HOSTILE[0])} if picked else row)
-        assert (changes[1].old["old"], changes[1].new["old"]) == (3, 9)
-
-
-def test_partitions(make, sql):
-    sql("CREATE TABLE event (id bigint, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at)")
-    sql("CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')")
-    sql("CREATE TABLE event_2 (id bigint, at date, PRIMARY KEY (id, at))")
-    stream = make("event", timestamp_column=None)
-    stream.install_trigger(operations=ALL)
-    start = stream.position()
-    sql("INSERT INTO event VALUES (1, '2026-01-05')")
-    sql("INSERT INTO event_1 VALUES (2, '2026-01-06')")
-    sql("ALTER TABLE event ATTACH PARTITION event_2 FOR VALUES FROM ('2026-02-01') TO ('2026-03-01')")
-    sql("INSERT INTO event VALUES (3, '2026-02-05')")
-    sql("UPDATE event SET at = '2026-02-01' WHERE id = 1")  # to another partition
-    stream.install_trigger(operations=ALL)
-    sql("INSERT INTO event_2 VALUES (4, '2026-02-07')")
-    sql("TRUNCATE event_1")
-    changes = since(stream, start, 6)
-    assert [(c.op, c.key and c.key.get("id")) for c in changes] == [
-        ("insert", 1), ("insert", 2), ("insert", 3), ("update", 1), ("insert", 4), ("truncate", None)
-    ]  # fmt: skip
-    assert (changes[3].old["at"], changes[3].new["at"]) == ("2026-01-05", "2026-02-01")
-    assert changes[5].key == {"schema": "public", "table": "event_1"}
-    assert sorted(stream.changes(Offset.earliest()).map(lambda c: c.new["id"]).take(3).collect()) == [1, 3, 4]
-
-
-def test_a_row_that_is_swallowed_between_partitions(make, sql):
-    sql("CREATE TABLE event (id bigint PRIMARY KEY) PARTITION BY RANGE (id)")
-    sql("CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM (0) TO (10)")
-    sql("CREATE TABLE event_2 PARTITION OF event FOR VALUES FROM (10) TO (20)")
-    sql("CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
-    sql("CREATE TRIGGER swallow BEFORE INSERT ON event_2 FOR EACH ROW EXECUTE FUNCTION swallow()")
-    sql("INSERT INTO event VALUES (4), (8), (1)")
-    stream = make("event", timestamp_column=None)
-    stream.install_trigger(operations=ALL)
-    start = stream.position()
-    sql("UPDATE event SET id = id + 2")
-    changes = since(stream, start, 5)
-    assert [(change.op, change.key["id"]) for change in changes] == [
-        ("delete", 4), ("delete", 8), ("delete", 1), ("insert", 6), ("insert", 3)
-    ]  # fmt: skip
-
-
-def test_twice_is_once_and_removed_is_gone(make, sql):
-    before = objects(sql)
-    stream = make()
-    stream.install_trigger(operations=ALL)
-    once = objects(sql)
-    stream.install_trigger(operations=ALL)
-    assert objects(sql) == once != before
-    add(sql, 1)
-    assert sql("SELECT count(*) FROM wf_changes").fetchone() == (1,)
-    stream.install_trigger()
-    assert len(objects(sql)) == len(before) + 2
-    stream.remove_trigger()
-    assert objects(sql) == before
-    assert [
-        sql(f"SELECT count(*) FROM wf_{table}").fetchone()[0]
-        for table in ("changes", "change_streams", "change_consumers")
-    ] == [0, 0, 0]
-    stream.remove_trigger()
-    add(sql, 2)
-
-
-def objects(sql):
-    return sorted(
-        sql(
-            "SELECT tgname::text FROM pg_trigger WHERE NOT tgisinternal UNION ALL SELECT proname::text FROM pg_proc"
-        ).fetchall()
-    )
-
-
-def test_a_stream_that_is_open_when_the_trigger_goes(make, sql):
-    stream = make(poll_interval=0.05)
-    stream.install_trigger()
-    with stream.changes(Offset.cursor(stream.position())) as changes:
-        add(sql, 1)
-        next(changes)
-        stream.remove_trigger()
-        with pytest.raises(ConfigurationError, match="removed"):
-            next(changes)
-
-
-@pytest.mark.parametrize(
-    ("table", "options", "problem"),
-    [
-        ("nothing", {}, "no table public.nothing"),
-        ("other.orders", {}, "no table other.orders"),
-        ("orders", {"payload_column": "body"}, "'body'"),
-        ("orders", {"timestamp_column": "at"}, "'at'"),
-        ("orders", {"sequence_column": "number"}, "'number'"),
-    ],
-)
-def test_a_table_that_does_not_fit(make, table, options, problem):
-    with pytest.raises(ConfigurationError, match=problem):
-        make(table, **options).install_trigger()
-
-
-def test_a_faulty_condition_changes_nothing(make, sql):
-    before = objects(sql)
-    for condition in ("nonsense > 1", "new.id >", "new.nothing = 1"):
-        with pytest.raises(psycopg.errors.Error):
-            make().install_trigger(when=condition)
-    assert objects(sql) == before
-
-
-def test_those_who_write_need_no_rights_on_the_log(make, sql):
-    stream = make()
-    stream.install_trigger()
-    start = stream.position()
-    role = psycopg.sql.Identifier(sql("SELECT 'writer ' || current_database()").fetchone()[0])
-    sql(psycopg.sql.SQL("CREATE ROLE {}").format(role))
-    try:
-        sql(psycopg.sql.SQL("GRANT INSERT ON orders TO {}").format(role))
-        sql(psycopg.sql.SQL("SET ROLE {}").format(role))
-        add(sql, 1)
-        sql("RESET ROLE")
-        assert ids(since(stream, start, 1)) == [1]
-    finally:
-        sql(psycopg.sql.SQL("RESET ROLE; DROP OWNED BY {0}; DROP ROLE {0}").format(role))
-
-
-def test_a_cursor_of_another_cluster(make):
+def test_a_cursor_that_cannot_be(make):
     stream = make()
     stream.install_trigger()
     kind, system, *rest = stream.position().split("/")

@@ -11,6 +11,10 @@ from _waiting import until
 from promin_postgres.changes import AsyncPgChangeStream, Offset, PgChangeStream
 from promin_postgres.errors import ConfigurationError, CursorInvalid, LeaseLost, NotFound
 
+LISTENS = (
+    "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 EARLIEST = Offset.earliest()
 
 
@@ -176,6 +180,33 @@ def test_pruning_spares_what_a_consumer_has_not_read(stream, sql):
     for changes in (stream.changes(consumer="billing"), stream.changes(Offset.cursor(slow))):
         with pytest.raises(CursorInvalid, match="pruned"):
             next(changes)
+
+
+def test_who_never_acknowledges_begins_again_and_is_spared(stream, sql):
+    begin(stream)
+    sql("INSERT INTO orders (id) SELECT generate_series(1, 2000)")
+    for _ in range(2):
+        assert ids(take(stream, 2000)) == [*range(1, 2001)]
+    assert stream.lag("billing").rows == 2000
+    assert stream.prune(0) <= 1  # the notification, which was acknowledged
+    assert ids(take(stream, 1)) == [1]
+
+
+def test_pruning_what_a_waiting_reader_has_seen_does_not_end_it(twin, stream, sql, promin_dsn):
+    waiting = twin.pick(PgChangeStream, AsyncPgChangeStream)(promin_dsn, table="orders", poll_interval=60)
+    with waiting, waiting.changes(Offset.cursor(stream.position())) as changes:
+        add(sql, 1)
+        assert ids([next(changes)]) == [1]
+        rest = []
+        reader = threading.Thread(target=lambda: rest.extend(ids(changes.take(1))))
+        reader.start()
+        until(lambda: sql(LISTENS).fetchone())
+        for _ in range(5):
+            sql("SELECT pg_current_xact_id()")  # what others do: younger than the reader's last look
+        until(lambda: stream.prune(0) == 1)
+        add(sql, 2)
+        reader.join(20)
+    assert rest == [2]
 
 
 def test_pruning_stops_at_an_open_transaction(stream, sql, promin_dsn):

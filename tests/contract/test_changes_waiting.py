@@ -111,3 +111,19 @@ def test_a_transaction_that_stays_open_delays_nobody_for_long(reading, sql, prom
             until(lambda number=number: number in got, timeout=10)
         slow.commit()
         until(lambda: got == [2, 3, 4, 1], timeout=10)
+
+
+def test_rows_that_were_there_are_read_again_after_a_break(twin, promin_dsn, sql):
+    sql("INSERT INTO orders SELECT generate_series(1, 10)")
+    with twin.pick(PgChangeStream, AsyncPgChangeStream)(promin_dsn, table="orders", batch_size=2) as stream:
+        stream.install_trigger()
+        with stream.changes(Offset.earliest(), consumer="copy") as changes:
+            next(changes).ack()
+            sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            with pytest.raises(psycopg.OperationalError):
+                changes.drain()
+        with stream.changes(consumer="copy") as changes:
+            assert [change.new["id"] for change in changes.take(10)] == [*range(1, 11)]

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from promin_postgres._statement import SqlNames
+from promin_postgres.changes import PgChangeStream
 from promin_postgres.changes import _statements as sql
 from promin_postgres.migrator import migrate
 
@@ -79,3 +80,15 @@ def test_a_late_commit_is_found_by_its_number(loaded):
     found = connection.execute(SqlNames().render(sql.FETCH), PARAMS | {"low": after}, prepare=False).fetchall()
     assert len(found) == 1 + 1, "the row that says the second snapshot, and the record"
     assert sum(cost(connection, low=after)) <= 1, "PostgreSQL rounds the rows of a loop: half a row is none"
+
+
+def test_a_batch_ends_where_rows_are_large_however_small_they_are_on_disk(promin_dsn):
+    with psycopg.connect(promin_dsn, autocommit=True) as connection:
+        connection.execute("CREATE TABLE item (id bigint PRIMARY KEY, payload text)")
+        with PgChangeStream(promin_dsn, table="item", timestamp_column=None) as source:
+            source.install_trigger()
+        connection.execute("INSERT INTO item SELECT n, repeat('x', 1000000) FROM generate_series(1, 60) AS n")
+        assert connection.execute("SELECT pg_total_relation_size('wf_changes') < 2000000").fetchone() == (True,)
+        query = SqlNames().render(sql.FETCH)
+        rows = connection.execute(query, PARAMS | {"low": "1:1:", "max_bytes": 16 << 20}, prepare=False).fetchall()
+        assert 15 <= len(rows) - 1 <= 18
