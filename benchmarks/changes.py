@@ -141,9 +141,12 @@ class Bench:
         ], figures  # fmt: skip
 
     def bulk_into(self, name: str) -> float:
+        self.empty()
+        return rate(self.bulk, lambda: self.raw.execute(BULK.format(name=name), [self.bulk]))
+
+    def empty(self) -> None:
         self.raw.execute("TRUNCATE plain, logged, wf_changes")
         self.raw.execute("CHECKPOINT")
-        return rate(self.bulk, lambda: self.raw.execute(BULK.format(name=name), [self.bulk]))
 
     def singles_into(self, name: str) -> float:
         return rate(self.singles, lambda: [self.raw.execute(SINGLE.format(name=name)) for _ in range(self.singles)])
@@ -151,6 +154,7 @@ class Bench:
     def producers(self, *, listening: bool, rings: bool) -> float:
         """Rows a second of 16 producers, with the bell in the trigger or without it."""
         self.ring(rings)
+        self.empty()
         interval = 5.0 if rings else 0.02  # the pace that a reader under steady traffic has with the bell, too
         script = self.script()
         with self.listener(interval) if listening else nothing():
@@ -259,7 +263,8 @@ def main() -> None:
             rows += more
             figures |= found
         bench.close()
-        report("changes", str(server.version), rows, figures)
+        name = "changes" if options.only == PARTS else "_".join(["changes", *options.only])
+        report(name, str(server.version), rows, figures)
 
 
 if __name__ == "__main__":

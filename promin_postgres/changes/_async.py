@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Generic, Self, TypeVar
 
-from promin_postgres._advisory import advisory_key
 from promin_postgres._time import Seconds, check_seconds
-from promin_postgres.bell import door_key
 from promin_postgres.changes import _statements as sql
 from promin_postgres.changes._async_change import AsyncChange
 from promin_postgres.changes._async_core import AsyncReader, async_open
+from promin_postgres.changes._async_install import AsyncInstallation
 from promin_postgres.changes._async_sources import AsyncChanges, AsyncValues
 from promin_postgres.changes._cursor import Cursor, Offset, Place, parse
 from promin_postgres.changes._records import ConsumerState, Lag, Opened
 from promin_postgres.changes._settings import ChangeSettings, check_columns, check_consumer, check_operations
 from promin_postgres.codec import JSON, Codec
-from promin_postgres.database import AsyncDatabase, AsyncDatabaseSource, AsyncExecutor
+from promin_postgres.database import AsyncDatabase, AsyncDatabaseSource
 from promin_postgres.errors import ConfigurationError, InvalidArgument, NotFound
 from promin_postgres.streams import AsyncStream
 
@@ -41,7 +40,8 @@ class AsyncPgChangeStream(Generic[T]):
     Safe to share between threads and tasks; each stream has one consumer at a time.
 
     Args:
-        db: A database, pool, connection or conninfo. A conninfo gets a pool of its own, which `close` closes.
+        db: A database, pool, connection or conninfo, of the primary. A conninfo gets a pool of its own, which `close`
+            closes.
         table: A plain or partitioned table, as "name" (in the schema below) or "schema.name", unquoted; the first dot
             divides.
         channel: On which the triggers ring; by default made from the name of the table.
@@ -50,8 +50,8 @@ class AsyncPgChangeStream(Generic[T]):
         sequence_column: An integer that orders rows of one timestamp; None if there is no such column.
         codec: How the payload, or the row, is decoded, and what `notify` takes is encoded.
         poll_interval: Between two looks while nothing rings, in seconds or as a timedelta.
-        batch_size: Changes fetched at once, until they come to 16 MB; those that one statement made may be up to 127
-            more.
+        batch_size: Changes fetched at once, until they come to about 16 MB; those that one statement made may be up to
+            127 more.
         schema: Where the log is, and the table if it has no schema; by default that of `db`.
         table_prefix: How the names of the log begin; by default that of `db`.
         overlap: How late a row may be committed to be found by polling, in seconds or as a timedelta.
@@ -106,14 +106,17 @@ class AsyncPgChangeStream(Generic[T]):
         columns: Sequence[str] | None = None,
         when: str | None = None,
     ) -> None:
-        """Have changes of the table logged from now on; what was installed before is replaced.
+        """Have changes of the table logged from now on; what was installed otherwise is replaced.
 
         Waits for transactions that write to the table, and holds up others until it has committed: so nothing falls
-        between the rows that are there and the log. Partitions get triggers too, for what is written to them directly;
-        call it again after one was attached or detached, and after the primary key was changed. Rows that a partition
-        brings along or takes away are not changes, nor is what is written under session_replication_role = replica.
-        Where a column named here is dropped or renamed, writing to the table fails until it is called again. While a
-        reader waits PREPARE TRANSACTION fails, which PostgreSQL refuses after NOTIFY.
+        between the rows that are there and the log. Replacing waits for those that read, too. Where the same is
+        installed already it waits for nobody, so that every process may call it as it starts.
+
+        Partitions get triggers too, for what is written to them directly; call it again after one was attached or
+        detached, and after the primary key was changed. Rows that a partition brings along or takes away are not
+        changes, nor is what is written under session_replication_role = replica. Where a column named here is dropped
+        or renamed, writing to the table fails until it is called again. While a reader waits PREPARE TRANSACTION fails,
+        which PostgreSQL refuses after NOTIFY.
 
         Args:
             operations: Of "insert", "update", "delete", "truncate"; none of them to log only what is notified. A
@@ -136,61 +139,13 @@ class AsyncPgChangeStream(Generic[T]):
             raise InvalidArgument("when", when, "must be an SQL condition, or None")
         problem = None
         async with self._db.transaction() as connection:
-            key = advisory_key("install triggers", self._settings.schema)
-            await self._sql.execute(sql.LOCK_INSTALLATION, {"key": key}, connection=connection)
-            table = await self._sql.fetch_one(sql.INSPECT, self._settings.where, connection=connection)
-            problem = self._problem(table, picked)
+            installation = AsyncInstallation(self._db, self._sql, self._settings, connection)
+            table = await installation.lock()
+            problem = installation.problem(table, picked)
             if table is not None and problem is None:
-                await self._install(connection, table, wanted, picked, when)
+                await installation.install(table, wanted, picked, when)
         if problem is not None:
             raise ConfigurationError(problem)
-
-    def _problem(self, table: dict[str, Any] | None, columns: Sequence[str] | None) -> str | None:
-        """Why triggers cannot be installed."""
-        if table is None:
-            return f"there is no table {self._settings.label}"
-        missing = [name for name in (*self._settings.configured, *(columns or ())) if name not in table["columns"]]
-        if not missing:
-            return None
-        return (
-            f"the table {self._settings.label} has no column {', '.join(map(repr, missing))}; "
-            "give timestamp_column, sequence_column or payload_column, or None where there is none"
-        )
-
-    async def _install(
-        self,
-        connection: Any,
-        table: dict[str, Any],
-        operations: Sequence[str],
-        columns: Sequence[str] | None,
-        when: str | None,
-    ) -> None:
-        settings, key = self._settings, table["key_columns"]
-        needed = key if settings.payload_column is None else [*key, settings.payload_column]
-        recorded = None if columns is None else list(dict.fromkeys([*columns, *needed]))
-        params = {
-            "channel": settings.channel,
-            "door": door_key(settings.channel),
-            "operations": operations,
-            "key_columns": key,
-            "columns": recorded,
-            "condition": when,
-        }
-        row = await self._sql.fetch_one(sql.REGISTER, settings.where | params, connection=connection)
-        assert row is not None
-        names = settings.function_names(row["id"], recorded, when, settings.channel)
-        executor = AsyncExecutor(self._db, names)
-        await executor.execute(sql.DROP_FUNCTION, connection=connection)
-        await executor.execute(sql.CREATE_FUNCTION, connection=connection)
-        for schema, name in [(settings.table_schema, settings.table_name), *table["partitions"]]:
-            for operation in operations:
-                trigger = AsyncExecutor(self._db, settings.trigger_names(operation, schema, name))
-                await trigger.execute(sql.TRIGGERS[operation], connection=connection)
-        if when is not None:
-            check = AsyncExecutor(self._db, settings.check_names(when))
-            async with connection.transaction(force_rollback=True):  # the search_path is the caller's again after it
-                await check.execute(sql.SET_SEARCH_PATH, connection=connection)
-                await check.execute(sql.CHECK_CONDITION, connection=connection)
 
     async def remove_trigger(self) -> None:
         """Remove the triggers with their function, the log of this table, and its consumers: nothing is left behind.
@@ -198,12 +153,9 @@ class AsyncPgChangeStream(Generic[T]):
         Streams that are open raise ConfigurationError. Does nothing when there are none. Source:
         sql/changes/unregister.sql.
         """
-        names = self._settings.function_names(0, None, None, self._settings.channel)
         async with self._db.transaction() as connection:
-            key = advisory_key("install triggers", self._settings.schema)
-            await self._sql.execute(sql.LOCK_INSTALLATION, {"key": key}, connection=connection)
-            await AsyncExecutor(self._db, names).execute(sql.DROP_FUNCTION, connection=connection)
-            await self._sql.execute(sql.UNREGISTER, self._settings.where, connection=connection)
+            installation = AsyncInstallation(self._db, self._sql, self._settings, connection)
+            await installation.remove(await installation.lock())
 
     def subscribe(self, *, consumer: str | None = None) -> AsyncStream[T]:
         """Values from now on: `subscribe_from(Offset.latest(), consumer=consumer)`."""
@@ -299,7 +251,7 @@ class AsyncPgChangeStream(Generic[T]):
         """Delete changes older than this from the log; returns how many.
 
         What a consumer has not acknowledged stays, unless forced; what an open transaction may still add to stays too.
-        A cursor that would have had to read what is gone raises CursorInvalid.
+        A cursor that may have had to read what is gone raises CursorInvalid.
 
         Args:
             older_than: Seconds or a timedelta.

@@ -15,6 +15,7 @@ from promin_postgres.changes._async_change import AsyncChange
 from promin_postgres.changes._async_core import AsyncReader
 from promin_postgres.changes._cursor import Beginning, Cursor, Place, Polled
 from promin_postgres.changes._records import Opened, Record
+from promin_postgres.changes._settings import first_count, next_count
 from promin_postgres.database import AsyncExecutor
 
 T = TypeVar("T")
@@ -95,7 +96,7 @@ class AsyncTableFeed(Generic[T]):
         self._opened = opened
         self._ordinals = count(1)
         self._connection: AsyncConnection[Any] | None = None
-        self._sql: AsyncExecutor | None = None
+        self._count = first_count(reader.settings.batch_size)
         self._next: list[Record] = []
         self._snapshot = ""
         self._log: AsyncLogFeed[T] | None = None
@@ -129,19 +130,23 @@ class AsyncTableFeed(Generic[T]):
 
     async def _begin(self) -> None:
         self._connection = await self._reader.db.dedicated()
-        self._sql = AsyncExecutor(self._reader.db, self._reader.settings.reading_names(self._opened))
-        await self._sql.execute(sql.BEGIN_READING, connection=self._connection)
-        row = await self._sql.fetch_one(sql.SNAPSHOT, connection=self._connection)
+        executor = self._executor()
+        await executor.execute(sql.BEGIN_READING, connection=self._connection)
+        row = await executor.fetch_one(sql.SNAPSHOT, connection=self._connection)
         assert row is not None
         self._snapshot = row["snapshot"]
         await self._reader.open()  # so that this snapshot is on disk, unless the server dies and our connection with it
-        await self._sql.execute(sql.DECLARE, connection=self._connection)
+        await executor.execute(sql.DECLARE, connection=self._connection)
         self._next = await self._rows()
 
     async def _rows(self) -> list[Record]:
-        assert self._sql is not None
-        rows = await self._sql.fetch_all(sql.FETCH_ROWS, connection=self._connection)
+        rows = await self._executor().fetch_all(sql.FETCH_ROWS, connection=self._connection)
+        size = sum(len(row["new"]) for row in rows)
+        self._count = next_count(self._count, size, self._reader.settings.batch_size)
         return [Record("read", None, [row["new"]]) for row in rows]
+
+    def _executor(self) -> AsyncExecutor:
+        return AsyncExecutor(self._reader.db, self._reader.settings.reading_names(self._opened, self._count))
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -163,6 +168,7 @@ class AsyncPollFeed(Generic[T]):
         self._first_at = None if start is None else start.moment - (self._overlap if overlapping else timedelta(0))
         self._skipping = skip_present
         self._seen: OrderedDict[tuple[Any, int], None] = OrderedDict()
+        self._count = first_count(reader.settings.batch_size)
         self._ordinals = count(1)
 
     @property
@@ -175,10 +181,13 @@ class AsyncPollFeed(Generic[T]):
 
     async def fetch(self) -> list[AsyncChange[T]]:
         while True:
-            limit = self._reader.settings.batch_size
+            limit = self._count
             moment, sequence = self._place or (self._from, _LEAST)
             params = {"moment": moment, "sequence": sequence, "limit": limit}
             rows = await self._sql.fetch_all(sql.POLL, params)
+            if len(rows) == limit:
+                size = sum(len(row["new"]) for row in rows)
+                self._count = next_count(limit, size, self._reader.settings.batch_size)
             fresh = [row for row in rows if (row["moment"], row["sequence"]) not in self._seen]
             self._remember(fresh)
             self._place = (rows[-1]["moment"], rows[-1]["sequence"]) if len(rows) == limit else None

@@ -16,8 +16,13 @@ from promin_postgres.changes._records import Opened
 from promin_postgres.errors import InvalidArgument
 
 OPERATIONS = ("insert", "update", "delete", "truncate")
+MAX_BYTES = 16 * 1024 * 1024
+"""Of rows in one batch, so that rows of a megabyte do not add up."""
+
 _MAX_BATCH = 100_000
-_TAG = "$promin$"
+TAG = "$promin$"
+"""Around the body of the trigger function."""
+
 _IMAGE = sql.SQL("to_json(promin_row.*)")
 _PICKED = sql.SQL("(SELECT to_json(promin_picked.*) FROM (VALUES ({})) AS promin_picked ({}))")
 
@@ -104,7 +109,8 @@ class ChangeSettings:
         return SqlNames(self.schema, self.table_prefix, {"table": table, **extra})
 
     @property
-    def _function(self) -> str:
+    def function(self) -> str:
+        """The name of the trigger function."""
         digest = blake2b(f"{self.table_schema}.{self.table_name}".encode(), digest_size=8).hexdigest()
         return f"{self.table_prefix}log_{digest}"
 
@@ -113,10 +119,10 @@ class ChangeSettings:
     ) -> SqlNames:
         """For the trigger function, whose body stands between tags that nothing in it may hold."""
         for argument, text in (("schema", self.schema), ("when", condition), *(("columns", c) for c in columns or ())):
-            if text is not None and _TAG in text:
-                raise InvalidArgument(argument, text, f"must not contain {_TAG}")
+            if text is not None and TAG in text:
+                raise InvalidArgument(argument, text, f"must not contain {TAG}")
         return self._names(
-            function=sql.Identifier(self.schema, self._function),
+            function=sql.Identifier(self.schema, self.function),
             stream=sql.Literal(stream),
             image=_image(columns),
             condition=_condition(condition),
@@ -124,22 +130,25 @@ class ChangeSettings:
             door=sql.Literal(door_key(channel)),
         )
 
-    def trigger_names(self, operation: str, schema: str, name: str) -> SqlNames:
-        # Two installations of ours may watch one table: their triggers are told apart by the schema of the log.
+    def trigger(self, operation: str) -> str:
+        """The name of a trigger. Two installations of ours may watch one table: the schema tells them apart."""
         digest = blake2b(self.schema.encode(), digest_size=4).hexdigest()
+        return f"{self.table_prefix}log_{operation}_{digest}"
+
+    def trigger_names(self, operation: str, schema: str, name: str) -> SqlNames:
         return self._names(
-            function=sql.Identifier(self.schema, self._function),
-            trigger=sql.Identifier(f"{self.table_prefix}log_{operation}_{digest}"),
+            function=sql.Identifier(self.schema, self.function),
+            trigger=sql.Identifier(self.trigger(operation)),
             relation=sql.Identifier(schema, name),
         )
 
-    def reading_names(self, opened: Opened) -> SqlNames:
+    def reading_names(self, opened: Opened, count: int) -> SqlNames:
         """For reading the rows of the table as the triggers record them."""
         return self._names(
             image=_image(opened.columns),
             row=sql.SQL("promin_row.*"),
             condition=_condition(opened.condition),
-            count=sql.Literal(self.batch_size),
+            count=sql.Literal(count),
         )
 
     def check_names(self, condition: str) -> SqlNames:
@@ -153,6 +162,16 @@ class ChangeSettings:
             timestamp=sql.Identifier(self.timestamp_column),
             sequence=sql.Identifier(self.sequence_column),
         )
+
+
+def first_count(batch_size: int) -> int:
+    """How many rows to fetch while nothing is known of their size."""
+    return min(16, batch_size)
+
+
+def next_count(count: int, size: int, batch_size: int) -> int:
+    """How many rows to fetch when the last `count` of them came to `size` characters: more by degrees."""
+    return max(1, min(4 * count, count * MAX_BYTES // max(1, size), batch_size))
 
 
 def check_operations(operations: Sequence[str]) -> list[str]:

@@ -18,15 +18,12 @@ from promin_postgres.changes import _statements as sql
 from promin_postgres.changes._sync_change import Change
 from promin_postgres.changes._cursor import Cursor, Place
 from promin_postgres.changes._records import Opened, Record
-from promin_postgres.changes._settings import ChangeSettings
+from promin_postgres.changes._settings import MAX_BYTES, ChangeSettings
 from promin_postgres.codec import Codec
 from promin_postgres.database import Database, Executor
 from promin_postgres.errors import ConfigurationError, CursorInvalid, LeaseLost, MigrationError
 
 T = TypeVar("T")
-
-MAX_BYTES = 16 * 1024 * 1024
-"""Of rows in one batch, so that rows of a megabyte do not add up."""
 
 logger = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from promin_postgres.changes._sync_change import Change
 from promin_postgres.changes._sync_core import Reader
 from promin_postgres.changes._cursor import Beginning, Cursor, Place, Polled
 from promin_postgres.changes._records import Opened, Record
+from promin_postgres.changes._settings import first_count, next_count
 from promin_postgres.database import Executor
 
 T = TypeVar("T")
@@ -96,7 +97,7 @@ class TableFeed(Generic[T]):
         self._opened = opened
         self._ordinals = count(1)
         self._connection: Connection[Any] | None = None
-        self._sql: Executor | None = None
+        self._count = first_count(reader.settings.batch_size)
         self._next: list[Record] = []
         self._snapshot = ""
         self._log: LogFeed[T] | None = None
@@ -130,19 +131,23 @@ class TableFeed(Generic[T]):
 
     def _begin(self) -> None:
         self._connection = self._reader.db.dedicated()
-        self._sql = Executor(self._reader.db, self._reader.settings.reading_names(self._opened))
-        self._sql.execute(sql.BEGIN_READING, connection=self._connection)
-        row = self._sql.fetch_one(sql.SNAPSHOT, connection=self._connection)
+        executor = self._executor()
+        executor.execute(sql.BEGIN_READING, connection=self._connection)
+        row = executor.fetch_one(sql.SNAPSHOT, connection=self._connection)
         assert row is not None
         self._snapshot = row["snapshot"]
         self._reader.open()  # so that this snapshot is on disk, unless the server dies and our connection with it
-        self._sql.execute(sql.DECLARE, connection=self._connection)
+        executor.execute(sql.DECLARE, connection=self._connection)
         self._next = self._rows()
 
     def _rows(self) -> list[Record]:
-        assert self._sql is not None
-        rows = self._sql.fetch_all(sql.FETCH_ROWS, connection=self._connection)
+        rows = self._executor().fetch_all(sql.FETCH_ROWS, connection=self._connection)
+        size = sum(len(row["new"]) for row in rows)
+        self._count = next_count(self._count, size, self._reader.settings.batch_size)
         return [Record("read", None, [row["new"]]) for row in rows]
+
+    def _executor(self) -> Executor:
+        return Executor(self._reader.db, self._reader.settings.reading_names(self._opened, self._count))
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -164,6 +169,7 @@ class PollFeed(Generic[T]):
         self._first_at = None if start is None else start.moment - (self._overlap if overlapping else timedelta(0))
         self._skipping = skip_present
         self._seen: OrderedDict[tuple[Any, int], None] = OrderedDict()
+        self._count = first_count(reader.settings.batch_size)
         self._ordinals = count(1)
 
     @property
@@ -176,10 +182,13 @@ class PollFeed(Generic[T]):
 
     def fetch(self) -> list[Change[T]]:
         while True:
-            limit = self._reader.settings.batch_size
+            limit = self._count
             moment, sequence = self._place or (self._from, _LEAST)
             params = {"moment": moment, "sequence": sequence, "limit": limit}
             rows = self._sql.fetch_all(sql.POLL, params)
+            if len(rows) == limit:
+                size = sum(len(row["new"]) for row in rows)
+                self._count = next_count(limit, size, self._reader.settings.batch_size)
             fresh = [row for row in rows if (row["moment"], row["sequence"]) not in self._seen]
             self._remember(fresh)
             self._place = (rows[-1]["moment"], rows[-1]["sequence"]) if len(rows) == limit else None

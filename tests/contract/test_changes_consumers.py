@@ -11,10 +11,6 @@ from _waiting import until
 from promin_postgres.changes import AsyncPgChangeStream, Offset, PgChangeStream
 from promin_postgres.errors import ConfigurationError, CursorInvalid, LeaseLost, NotFound
 
-LISTENS = (
-    "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted"
-    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-)
 EARLIEST = Offset.earliest()
 
 
@@ -193,20 +189,36 @@ def test_who_never_acknowledges_begins_again_and_is_spared(stream, sql):
 
 
 def test_pruning_what_a_waiting_reader_has_seen_does_not_end_it(twin, stream, sql, promin_dsn):
-    waiting = twin.pick(PgChangeStream, AsyncPgChangeStream)(promin_dsn, table="orders", poll_interval=60)
+    waiting = twin.pick(PgChangeStream, AsyncPgChangeStream)(promin_dsn, table="orders", poll_interval=1)
     with waiting, waiting.changes(Offset.cursor(stream.position())) as changes:
         add(sql, 1)
         assert ids([next(changes)]) == [1]
         rest = []
         reader = threading.Thread(target=lambda: rest.extend(ids(changes.take(1))))
         reader.start()
-        until(lambda: sql(LISTENS).fetchone())
+        sql("UPDATE wf_changes SET changed_at = now() - interval '1 day'")
+        until(lambda: sql(OVER).fetchone() == (True,))
+        look(sql)
         for _ in range(5):
             sql("SELECT pg_current_xact_id()")  # what others do: younger than the reader's last look
-        until(lambda: stream.prune(0) == 1)
+        assert stream.prune(3600) == 1
+        look(sql)
         add(sql, 2)
         reader.join(20)
     assert rest == [2]
+
+
+OVER = "SELECT bool_and(xid < pg_snapshot_xmin(pg_current_snapshot())) FROM wf_changes"
+LOOKED = (
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle'"
+    " AND starts_with(query, '/* changes/fetch */') AND query_start > %s"
+)
+
+
+def look(sql):
+    """Until the reader has looked once more."""
+    (now,) = sql("SELECT clock_timestamp()").fetchone()
+    until(lambda: sql(LOOKED, [now]).fetchone())
 
 
 def test_pruning_stops_at_an_open_transaction(stream, sql, promin_dsn):

@@ -6,12 +6,11 @@ careless cursor has "seen". The servers here write their WAL as late as they may
 
 from __future__ import annotations
 
-import random
 import threading
-from contextlib import suppress
 
 import psycopg
 import pytest
+from _waiting import until
 
 from promin_postgres.changes import AsyncPgChangeStream, Offset, PgChangeStream
 from promin_postgres.errors import CursorInvalid
@@ -61,6 +60,12 @@ def since(source, offset, count, consumer=None):
         return changes.take(count).collect()
 
 
+def insert(dsn, number, commit="on"):
+    with psycopg.connect(dsn) as connection:
+        connection.execute("INSERT INTO item (id) VALUES (%s)", [number])
+        connection.execute("SELECT set_config('synchronous_commit', %s, true)", [commit])
+
+
 def numbers(changes):
     return [change.new["id"] for change in changes]
 
@@ -87,47 +92,46 @@ def test_numbers_given_out_again_are_not_taken_for_seen(source, server, dsn):
     assert numbers(since(source, Offset.cursor(begin), 301)) == [0, *after]
 
 
-def insert(dsn, number):
-    execute(dsn, "INSERT INTO item (id) VALUES (%s)", number)
-
-
 def test_a_reader_outlives_crashes(source, server, dsn):
-    got, ending, beaten = [], threading.Event(), threading.Semaphore(0)
-    writers = [threading.Thread(target=write, args=(dsn, seed, ending, beaten)) for seed in range(WRITERS)]
+    got = []
     with source.changes(Offset.cursor(source.position())) as changes:
-        reader = threading.Thread(target=lambda: got.extend(numbers(changes.take_while(lambda c: c.op != "notify"))))
+        reader = threading.Thread(target=follow, args=(changes, got))
         reader.start()
-        for writer in writers:
-            writer.start()
-        for _ in range(CRASHES):
-            for _ in range(150):
-                assert beaten.acquire(timeout=60)
+        for number in range(1, CRASHES + 1):
+            work(dsn, 1000 * number)
+            roll_back(dsn, 100)
+            insert(dsn, -number, commit="off")  # on disk only because it was delivered
+            until(lambda number=number: -number in got)
             server.restart("immediate")
-        ending.set()
-        for writer in writers:
-            writer.join()
+        work(dsn, 0)
         source.notify("end")
         reader.join(60)
     with psycopg.connect(dsn) as connection:
-        committed = {identity for (identity,) in connection.execute("SELECT id FROM item")}
-    assert len(got) == len(committed)
-    assert set(got) == committed
+        committed = [identity for (identity,) in connection.execute("SELECT id FROM item ORDER BY id")]
+    assert sorted(got) == committed
 
 
-def write(dsn, seed, ending, beaten):
-    """Many transactions that come to nothing, some that commit; some of these need not be on disk to be seen."""
-    dice, identity = random.Random(seed), seed
-    while not ending.is_set():
-        with suppress(psycopg.OperationalError), psycopg.connect(dsn) as connection:
-            while not ending.is_set():
-                identity += WRITERS
-                connection.execute("INSERT INTO item (id) VALUES (%s)", [identity])
-                if dice.random() < 0.7:
-                    connection.rollback()
-                else:
-                    connection.execute(f"SET LOCAL synchronous_commit = {dice.choice(['on', 'off'])}")
-                    connection.commit()
-                beaten.release()
+def follow(changes, got):
+    for change in changes:
+        if change.op == "notify":
+            return
+        got.append(change.new["id"])
+
+
+def work(dsn, first):
+    """Writers side by side; two of three transactions come to nothing."""
+    writers = [threading.Thread(target=write, args=(dsn, first + 100 * number)) for number in range(WRITERS)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+
+
+def write(dsn, first):
+    with psycopg.connect(dsn) as connection:
+        for number in range(first, first + 100):
+            connection.execute("INSERT INTO item (id) VALUES (%s)", [number])
+            connection.commit() if number % 3 == 0 else connection.rollback()
 
 
 def test_a_cursor_of_another_cluster(source, dsn):
