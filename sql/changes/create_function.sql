@@ -1,13 +1,15 @@
--- The function behind the triggers of one table: appends what a statement did to the log, and rings once per transaction.
+-- The function behind the triggers of a table: appends what a statement did to the log, and rings once per transaction.
 --
--- The rows come from the transition tables; a statement that touches 100,000 of them makes one call. They are recorded in
--- chunks of at most 128 rows and about 1 MB, by the widest of them. Old and new rows are paired by their place in the
--- transition tables, which are filled side by side: that holds when the primary key changes, too. Where their numbers
--- differ, a BEFORE trigger has swallowed a row on its way to another partition, and the statement is recorded as deletes
--- and inserts. Where an insert has no old row and a delete no new one, a join that finds nothing stands in for it, so that the condition may speak of both.
+-- The rows come from the transition tables; a statement that touches 100,000 of them makes one call. They are recorded
+-- in chunks of at most 128 rows and about 1 MB, by the widest of them. Old and new rows are paired by their place in
+-- the transition tables, which are filled side by side: that holds when the primary key changes, too. Where their
+-- numbers differ, a BEFORE trigger has swallowed a row on its way to another partition, and the statement is recorded
+-- as deletes and inserts. Where an insert has no old row and a delete no new one, a join that finds nothing stands in
+-- for it, so that the condition may speak of both.
+--
 -- No name of the table stands in it: it may be renamed. SECURITY DEFINER, because those who write to the table need no
--- rights on the log; hence the fixed search_path.
--- A try at the door that is granted means that no reader waits (promin_postgres.bell).
+-- rights on the log; hence the fixed search_path. A try at the door that is granted means that no reader waits
+-- (promin_postgres.bell).
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER

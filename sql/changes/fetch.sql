@@ -1,20 +1,22 @@
 -- The records that became visible between two snapshots, from a place among them on; without a second one, until now.
 --
--- The first row says which the second snapshot is; the others are the records, by sequence. Of two changes to one row the
--- later has the higher sequence, for it was made when the first had committed; numbers of transactions do not tell that.
+-- The first row says which the second snapshot is; the others are the records, by sequence. Of two changes to one row
+-- the later has the higher sequence, for it was made when the first had committed; numbers of transactions do not tell
+-- that. `is_full` is true for the record that makes the batch large enough; without one, nothing is left before `high`.
 --
 -- A record is not visible in a snapshot when its transaction was open then (pg_snapshot_xip) or not yet counted (from
--- pg_snapshot_xmax on). So what is new are the records of the transactions that were open in `low` and have ended (`late`),
--- few and found by their numbers, and those of the transactions from the xmax of `low` on. At the beginning of a range the
--- lowest sequence of the latter is looked up, for they are read in the order of sequences. However old the oldest open
--- transaction is, and however long the log: what was delivered is not walked over again.
+-- pg_snapshot_xmax on). So what is new are the records of the transactions that were open in `low` and have ended
+-- (`late`), few and found by their numbers, and those of the transactions from the xmax of `low` on. At the beginning
+-- of a range the lowest sequence of the latter is looked up, for they are read in the order of sequences. However old
+-- the oldest open transaction is, and however long the log: what was delivered is not walked over again.
+--
 -- OFFSET 0 keeps the conditions on transactions out of the walk in the order of sequences: the planner, which knows
 -- nothing of a log that was not analyzed yet, would take them for rare, and sort all that is left before each batch.
 -- One statement has one snapshot, so the records are at least as new as what pg_current_snapshot() says.
--- What it shows may not be on disk yet, and a server that crashes then gives the same numbers of transactions out again,
--- to changes that the cursor would take for seen. So the commit of this statement has the WAL flushed, by a message that
--- nobody reads, before anything is delivered; most times that has been done by those who committed.
--- `is_full` is true for the record that makes the batch large enough; without one, nothing is left before `high`.
+--
+-- What that snapshot shows may not be on disk yet, and a server that crashes gives the numbers of such transactions out
+-- again: to changes that a cursor would take for seen. So the commit of this statement has the WAL flushed before
+-- anything is delivered, by a message that nobody reads; most times those who committed have done that.
 WITH span AS MATERIALIZED (
     SELECT n.low, n.high, pg_snapshot_xmax(n.low) AS from_xid, pg_snapshot_xmax(n.high) AS to_xid
     FROM (
@@ -91,7 +93,8 @@ UNION ALL
 (
     SELECT
         c.seq, c.op, c.old::text[], c.new::text[], c.changed_at,
-        c.total_rows >= %(limit)s::integer OR c.total_bytes >= %(max_bytes)s::bigint, NULL::text, NULL::bigint, NULL::text
+        c.total_rows >= %(limit)s::integer OR c.total_bytes >= %(max_bytes)s::bigint,
+        NULL::text, NULL::bigint, NULL::text
     FROM counted AS c
     WHERE c.total_rows - c.rows < %(limit)s::integer AND c.total_bytes - c.bytes < %(max_bytes)s::bigint
     ORDER BY c.seq

@@ -1,4 +1,4 @@
--- What a reader must know before it begins: the cluster, a snapshot of now, and the stream of the table if there is one.
+-- What a reader must know before it begins: the cluster, a snapshot of now, and the stream of the table (if any).
 --
 -- The snapshot becomes a cursor, and is flushed as in changes/fetch.
 SELECT

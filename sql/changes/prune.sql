@@ -1,9 +1,9 @@
--- Delete the records of transactions before the first that made a younger change, and before `floor` and all that is open.
+-- Delete the records of transactions before the first with a younger change, before `floor`, and before all open ones.
 --
--- Whole transactions from the oldest on: so one number tells what is gone, and a cursor that has not seen all of that is
--- refused instead of skipping it. A transaction that is open holds back what is younger than itself, for its own changes
--- are as old and nobody has seen them. The search for the first younger change reads no more than what is deleted.
--- The number that is kept is that of the last transaction that had a record: who has seen that one has lost nothing.
+-- Whole transactions from the oldest on: so one number tells what is gone, and a cursor that has not seen all of that
+-- is refused instead of skipping it. It is the number of the last transaction that had a record, for whoever has seen
+-- that one has lost nothing. A transaction that is open holds back what is younger than itself, for its own changes are
+-- as old and nobody has seen them. The search for the first younger change reads no more than what is deleted.
 WITH bound AS MATERIALIZED (
     SELECT LEAST(
         pg_snapshot_xmin(pg_current_snapshot()),

@@ -1,12 +1,14 @@
 -- Change streams: what happened to the tables that carry our triggers, and how far each named consumer has read.
 --
 -- A row of changes is a record: up to 128 changes that one statement made, because a tuple and an index entry for each
--- would double the cost of a bulk load. xid is the top-level transaction, so that a pair of snapshots tells which records
--- became visible between them; they are read by seq, and found by xid where a transaction has committed late. seq is taken
--- one at a time, without a cache, so that it grows with time. `rows` counts the changes; `old` and `new` hold their rows
--- in one order. The rows are json, not jsonb: they come back as they were, and no text of a caller is refused. `bytes` says
--- how large they are at most, about, before they are compressed: what a reader makes room for.
--- There is no primary key: a third index would be written for nothing.
+-- would double the cost of a bulk load. xid is the top-level transaction, so that a pair of snapshots tells which
+-- records became visible between them; they are read by seq, and found by xid where a transaction has committed late.
+-- seq is taken one at a time, without a cache, so that it grows with time. There is no primary key: a third index would
+-- be written for nothing.
+--
+-- `rows` counts the changes; `old` and `new` hold their rows in one order. They are json, not jsonb: they come back as
+-- they were, and no text of a caller is refused. `bytes` says how large they are at most, about, before they are
+-- compressed: what a reader makes room for.
 CREATE TABLE {prefix}changes (
     seq bigint GENERATED ALWAYS AS IDENTITY,
     xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
