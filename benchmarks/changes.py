@@ -179,7 +179,7 @@ class Bench:
             ((body,),) = self.raw.execute(
                 "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname LIKE 'wf\\_log\\_%'"
             ).fetchall()
-            self.raw.execute(body.replace("IF is_logged THEN", "IF false THEN"))
+            self.raw.execute(body.replace("IF is_logged AND", "IF false AND"))
 
     @contextmanager
     def listener(self, interval: float) -> Iterator[None]:

@@ -81,8 +81,8 @@ def test_without_the_bell_it_polls(reading, sql):
 
 def mute(sql):
     (body,) = sql("SELECT pg_get_functiondef(oid) FROM pg_proc WHERE starts_with(proname, 'wf_log_')").fetchone()
-    assert "IF is_logged THEN" in body
-    sql(body.replace("IF is_logged THEN", "IF false THEN"))
+    assert "IF is_logged AND" in body
+    sql(body.replace("IF is_logged AND", "IF false AND"))
 
 
 def test_broken_connections_are_mended(reading, sql):
