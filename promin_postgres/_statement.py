@@ -49,15 +49,17 @@ class Statement:
 
     `idempotent` promises that running it twice does what running it once does, so that it may be sent again when the
     connection breaks and nobody can tell whether the first one arrived. `prepare` False has it planned at each
-    execution; None leaves that to psycopg.
+    execution; None leaves that to psycopg. Statements of one name and different `edition` do the same, but are prepared
+    each on its own.
     """
 
-    __slots__ = ("_parameters", "idempotent", "name", "prepare")
+    __slots__ = ("_parameters", "edition", "idempotent", "name", "prepare")
 
-    def __init__(self, name: str, *, idempotent: bool = False, prepare: bool | None = None) -> None:
+    def __init__(self, name: str, *, idempotent: bool = False, prepare: bool | None = None, edition: int = 0) -> None:
         self.name = name
         self.idempotent = idempotent
         self.prepare = prepare
+        self.edition = edition
         self._parameters: frozenset[str] | None = None
 
     @property
@@ -99,7 +101,7 @@ class SqlNames:
             # A percent sign inside a quoted identifier must not be read as a parameter.
             body = self.fill(read_sql(statement.name)[1], double_percent=bool(statement.parameters))
             rendered = self._rendered[statement.name] = f"/* {statement.name} */\n{body}".encode()
-        return rendered
+        return b"%b /* %d */" % (rendered, statement.edition) if statement.edition else rendered
 
     def fill(self, text: str, *, double_percent: bool = False) -> str:
         """Replace the tokens of some SQL text."""
