@@ -62,6 +62,10 @@ class Statement:
         self.edition = edition
         self._parameters: frozenset[str] | None = None
 
+    def of_edition(self, edition: int) -> Statement:
+        """The same statement, prepared on its own."""
+        return type(self)(self.name, idempotent=self.idempotent, prepare=self.prepare, edition=edition)
+
     @property
     def parameters(self) -> frozenset[str]:
         """The names of its parameters, read off the file."""

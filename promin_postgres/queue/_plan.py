@@ -19,7 +19,7 @@ class SizedStatement:
     """
 
     def __init__(self, statement: Statement) -> None:
-        self.statement = Statement(statement.name, edition=next(_EDITIONS))
+        self.statement = statement.of_edition(next(_EDITIONS))
         self._magnitude: int | None = None
 
     def ran(self, size: int | None) -> None:
@@ -31,4 +31,4 @@ class SizedStatement:
         magnitude = None if size is None else size.bit_length()
         if magnitude is None or magnitude != self._magnitude:
             self._magnitude = magnitude
-            self.statement = Statement(self.statement.name, edition=next(_EDITIONS))
+            self.statement = self.statement.of_edition(next(_EDITIONS))
