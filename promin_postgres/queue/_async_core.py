@@ -137,6 +137,7 @@ class AsyncQueueCore(Generic[T]):
             return rows
         await self.send_dead(dead)
         if len(dead) == len(rows):
+            self._watermark.reset()  # what comes next may stand before the watermark, as these did
             return await self.fetch(limit, visibility_timeout)
         return [row for row in rows if not row.dead]
 

@@ -138,6 +138,7 @@ class QueueCore(Generic[T]):
             return rows
         self.send_dead(dead)
         if len(dead) == len(rows):
+            self._watermark.reset()  # what comes next may stand before the watermark, as these did
             return self.fetch(limit, visibility_timeout)
         return [row for row in rows if not row.dead]
 
