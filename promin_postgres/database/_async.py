@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import psycopg
 from psycopg import AsyncConnection, AsyncCursor, pq
 from psycopg.adapt import AdaptersMap
-from psycopg.rows import dict_row, tuple_row
+from psycopg.rows import AsyncRowFactory, dict_row, tuple_row
 from psycopg_pool import AsyncConnectionPool
 
 from promin_postgres._statement import SqlNames, Statement
@@ -21,6 +21,8 @@ from promin_postgres.database._adapt import async_driver_connection
 from promin_postgres.database._conninfo import check_conninfo, conninfo_of
 from promin_postgres.database._loss import may_be_dead, retry_pause
 from promin_postgres.errors import ConfigurationError, InvalidArgument
+
+R = TypeVar("R")
 
 
 class AsyncDatabase:
@@ -166,6 +168,20 @@ class AsyncDatabase:
                 yield connection
 
     @asynccontextmanager
+    async def _lend(self) -> AsyncIterator[AsyncConnection[Any]]:
+        """As `connection`, a quarter of a round trip cheaper: who begins a transaction in the block ends it there."""
+        if self._connection is not None:
+            async with self.connection() as connection:
+                yield connection
+        else:
+            pool = await self._open()
+            connection = await pool.getconn()
+            try:
+                yield connection
+            finally:
+                await pool.putconn(connection)
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection[Any]]:
         """Borrow a connection with a transaction open on it; a savepoint where the caller has one open already."""
         async with self.connection() as connection, connection.transaction():
@@ -233,45 +249,49 @@ class AsyncExecutor:
         self, statement: Statement, params: Mapping[str, Any] | None = None, *, connection: Any = None
     ) -> int:
         """Run it; returns the number of rows touched."""
-        count, _ = await self._run(statement, params, connection)
+        count, _ = await self._run(statement, params, connection, tuple_row)
         return count
 
     async def fetch_all(
         self, statement: Statement, params: Mapping[str, Any] | None = None, *, connection: Any = None
     ) -> list[dict[str, Any]]:
         """Run it; returns its rows in the order it gives them."""
-        _, rows = await self._run(statement, params, connection)
+        _, rows = await self._run(statement, params, connection, dict_row)
+        return rows
+
+    async def fetch_tuples(
+        self, statement: Statement, params: Mapping[str, Any] | None = None, *, connection: Any = None
+    ) -> list[tuple[Any, ...]]:
+        """As `fetch_all`, its rows as tuples: half the price, for where they are many or each microsecond counts."""
+        _, rows = await self._run(statement, params, connection, tuple_row)
         return rows
 
     async def fetch_one(
         self, statement: Statement, params: Mapping[str, Any] | None = None, *, connection: Any = None
     ) -> dict[str, Any] | None:
         """Run it; returns its first row, or None."""
-        _, rows = await self._run(statement, params, connection)
+        _, rows = await self._run(statement, params, connection, dict_row)
         return rows[0] if rows else None
 
-    async def fetch_tuples(
-        self, statement: Statement, params: Mapping[str, Any] | None = None, *, connection: Any = None
-    ) -> list[tuple[Any, ...]]:
-        """As `fetch_all`, with rows as tuples: a third of the work where there are many."""
-        _, rows = await self._run(statement, params, connection, tuple_row)
-        return rows
-
     async def _run(
-        self, statement: Statement, params: Mapping[str, Any] | None, connection: Any, rows: Any = dict_row
-    ) -> tuple[int, list[Any]]:
+        self,
+        statement: Statement,
+        params: Mapping[str, Any] | None,
+        connection: Any,
+        rows_as: AsyncRowFactory[R],
+    ) -> tuple[int, list[R]]:
         given = params or {}
         if given.keys() != statement.parameters:
             raise TypeError(f"{statement.name} takes {sorted(statement.parameters)}, was given {sorted(given)}")
         query = self.names.render(statement)
         if connection is not None:
-            return await _send(await async_driver_connection(connection), query, params, statement.prepare, rows)
+            return await _send(await async_driver_connection(connection), query, params, statement.prepare, rows_as)
         started = time.monotonic()
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await self._send_once(query, params, statement.prepare, rows)
+                return await self._send_once(query, params, statement.prepare, rows_as)
             except psycopg.Error as error:
                 pause = retry_pause(
                     error, idempotent=statement.idempotent, attempt=attempt, elapsed=time.monotonic() - started
@@ -281,15 +301,14 @@ class AsyncExecutor:
             await async_sleep(pause)
 
     async def _send_once(
-        self, query: bytes, params: Mapping[str, Any] | None, prepare: bool | None, rows: Any
-    ) -> tuple[int, list[Any]]:
-        async with self.db.connection() as connection:
-            idle = connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
-            if idle and self.db.is_connection and not connection.autocommit:
+        self, query: bytes, params: Mapping[str, Any] | None, prepare: bool | None, rows_as: AsyncRowFactory[R]
+    ) -> tuple[int, list[R]]:
+        async with self.db._lend() as connection:
+            if not connection.autocommit and connection.pgconn.transaction_status == pq.TransactionStatus.IDLE:
                 async with connection.transaction():
-                    return await _send(connection, query, params, prepare, rows)
+                    return await _send(connection, query, params, prepare, rows_as)
             try:
-                return await _send(connection, query, params, prepare, rows)
+                return await _send(connection, query, params, prepare, rows_as)
             except psycopg.Error as error:
                 # Raised inside the block it would cost this connection all its prepared statements.
                 if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
@@ -299,18 +318,22 @@ class AsyncExecutor:
 
 
 async def _send(
-    connection: AsyncConnection[Any], query: bytes, params: Mapping[str, Any] | None, prepare: bool | None, rows: Any
-) -> tuple[int, list[Any]]:
-    async with _Cursor(connection, row_factory=rows) as cursor:
+    connection: AsyncConnection[Any],
+    query: bytes,
+    params: Mapping[str, Any] | None,
+    prepare: bool | None,
+    rows_as: AsyncRowFactory[R],
+) -> tuple[int, list[R]]:
+    async with _Cursor(connection, row_factory=rows_as) as cursor:
         # Binary, because a caller's connection may have a DateStyle that psycopg does not read.
         await cursor.execute(query, params or None, prepare=prepare, binary=True)
-        return cursor.rowcount, await cursor.fetchall() if cursor.description else []
+        return cursor.rowcount, [] if cursor.rownumber is None else await cursor.fetchall()
 
 
 _ADAPTERS = AdaptersMap(psycopg.adapters)
 
 
-class _Cursor(AsyncCursor[Any]):
+class _Cursor(AsyncCursor[R]):
     """Reads and writes types as psycopg does, whatever the caller's connection does: Django's drops time zones."""
 
     @property

@@ -8,12 +8,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import psycopg
 from psycopg import Connection, Cursor, pq
 from psycopg.adapt import AdaptersMap
-from psycopg.rows import dict_row, tuple_row
+from psycopg.rows import RowFactory, dict_row, tuple_row
 from psycopg_pool import ConnectionPool
 
 from promin_postgres._statement import SqlNames, Statement
@@ -22,6 +22,8 @@ from promin_postgres.database._adapt import driver_connection
 from promin_postgres.database._conninfo import check_conninfo, conninfo_of
 from promin_postgres.database._loss import may_be_dead, retry_pause
 from promin_postgres.errors import ConfigurationError, InvalidArgument
+
+R = TypeVar("R")
 
 
 class Database:
@@ -167,6 +169,20 @@ class Database:
                 yield connection
 
     @contextmanager
+    def _lend(self) -> Iterator[Connection[Any]]:
+        """As `connection`, a quarter of a round trip cheaper: who begins a transaction in the block ends it there."""
+        if self._connection is not None:
+            with self.connection() as connection:
+                yield connection
+        else:
+            pool = self._open()
+            connection = pool.getconn()
+            try:
+                yield connection
+            finally:
+                pool.putconn(connection)
+
+    @contextmanager
     def transaction(self) -> Iterator[Connection[Any]]:
         """Borrow a connection with a transaction open on it; a savepoint where the caller has one open already."""
         with self.connection() as connection, connection.transaction():
@@ -234,45 +250,49 @@ class Executor:
         self, statement: Statement, params: Mapping[str, Any] | None = None, *, connection: Any = None
     ) -> int:
         """Run it; returns the number of rows touched."""
-        count, _ = self._run(statement, params, connection)
+        count, _ = self._run(statement, params, connection, tuple_row)
         return count
 
     def fetch_all(
         self, statement: Statement, params: Mapping[str, Any] | None = None, *, connection: Any = None
     ) -> list[dict[str, Any]]:
         """Run it; returns its rows in the order it gives them."""
-        _, rows = self._run(statement, params, connection)
+        _, rows = self._run(statement, params, connection, dict_row)
+        return rows
+
+    def fetch_tuples(
+        self, statement: Statement, params: Mapping[str, Any] | None = None, *, connection: Any = None
+    ) -> list[tuple[Any, ...]]:
+        """As `fetch_all`, its rows as tuples: half the price, for where they are many or each microsecond counts."""
+        _, rows = self._run(statement, params, connection, tuple_row)
         return rows
 
     def fetch_one(
         self, statement: Statement, params: Mapping[str, Any] | None = None, *, connection: Any = None
     ) -> dict[str, Any] | None:
         """Run it; returns its first row, or None."""
-        _, rows = self._run(statement, params, connection)
+        _, rows = self._run(statement, params, connection, dict_row)
         return rows[0] if rows else None
 
-    def fetch_tuples(
-        self, statement: Statement, params: Mapping[str, Any] | None = None, *, connection: Any = None
-    ) -> list[tuple[Any, ...]]:
-        """As `fetch_all`, with rows as tuples: a third of the work where there are many."""
-        _, rows = self._run(statement, params, connection, tuple_row)
-        return rows
-
     def _run(
-        self, statement: Statement, params: Mapping[str, Any] | None, connection: Any, rows: Any = dict_row
-    ) -> tuple[int, list[Any]]:
+        self,
+        statement: Statement,
+        params: Mapping[str, Any] | None,
+        connection: Any,
+        rows_as: RowFactory[R],
+    ) -> tuple[int, list[R]]:
         given = params or {}
         if given.keys() != statement.parameters:
             raise TypeError(f"{statement.name} takes {sorted(statement.parameters)}, was given {sorted(given)}")
         query = self.names.render(statement)
         if connection is not None:
-            return _send(driver_connection(connection), query, params, statement.prepare, rows)
+            return _send(driver_connection(connection), query, params, statement.prepare, rows_as)
         started = time.monotonic()
         attempt = 0
         while True:
             attempt += 1
             try:
-                return self._send_once(query, params, statement.prepare, rows)
+                return self._send_once(query, params, statement.prepare, rows_as)
             except psycopg.Error as error:
                 pause = retry_pause(
                     error, idempotent=statement.idempotent, attempt=attempt, elapsed=time.monotonic() - started
@@ -282,15 +302,14 @@ class Executor:
             sleep(pause)
 
     def _send_once(
-        self, query: bytes, params: Mapping[str, Any] | None, prepare: bool | None, rows: Any
-    ) -> tuple[int, list[Any]]:
-        with self.db.connection() as connection:
-            idle = connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
-            if idle and self.db.is_connection and not connection.autocommit:
+        self, query: bytes, params: Mapping[str, Any] | None, prepare: bool | None, rows_as: RowFactory[R]
+    ) -> tuple[int, list[R]]:
+        with self.db._lend() as connection:
+            if not connection.autocommit and connection.pgconn.transaction_status == pq.TransactionStatus.IDLE:
                 with connection.transaction():
-                    return _send(connection, query, params, prepare, rows)
+                    return _send(connection, query, params, prepare, rows_as)
             try:
-                return _send(connection, query, params, prepare, rows)
+                return _send(connection, query, params, prepare, rows_as)
             except psycopg.Error as error:
                 # Raised inside the block it would cost this connection all its prepared statements.
                 if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
@@ -300,18 +319,22 @@ class Executor:
 
 
 def _send(
-    connection: Connection[Any], query: bytes, params: Mapping[str, Any] | None, prepare: bool | None, rows: Any
-) -> tuple[int, list[Any]]:
-    with _Cursor(connection, row_factory=rows) as cursor:
+    connection: Connection[Any],
+    query: bytes,
+    params: Mapping[str, Any] | None,
+    prepare: bool | None,
+    rows_as: RowFactory[R],
+) -> tuple[int, list[R]]:
+    with _Cursor(connection, row_factory=rows_as) as cursor:
         # Binary, because a caller's connection may have a DateStyle that psycopg does not read.
         cursor.execute(query, params or None, prepare=prepare, binary=True)
-        return cursor.rowcount, cursor.fetchall() if cursor.description else []
+        return cursor.rowcount, [] if cursor.rownumber is None else cursor.fetchall()
 
 
 _ADAPTERS = AdaptersMap(psycopg.adapters)
 
 
-class _Cursor(Cursor[Any]):
+class _Cursor(Cursor[R]):
     """Reads and writes types as psycopg does, whatever the caller's connection does: Django's drops time zones."""
 
     @property

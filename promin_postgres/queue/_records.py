@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, NamedTuple
 
 import attrs
 
@@ -40,13 +40,21 @@ class DeadMessage:
     error: str | None
 
 
-@attrs.frozen(kw_only=True)
-class Fetched:
-    """A leased message before it is decoded."""
+class Fetched(NamedTuple):
+    """A row of sql/queue/claim.sql: a leased message, not yet decoded."""
 
     message_id: int
     receipt: int
     text: str
     headers: str | None
-    created_at: datetime
+    created_at: bytes
     deliveries: int
+    dead: bool
+
+
+def moment_of(sent: bytes) -> datetime:
+    """What timestamptz_send() made: microseconds since the year 2000."""
+    return _EPOCH + timedelta(microseconds=int.from_bytes(sent, signed=True))
+
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)

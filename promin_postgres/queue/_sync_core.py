@@ -16,7 +16,8 @@ from promin_postgres.codec import Codec
 from promin_postgres.database import Database, Executor
 from promin_postgres.errors import CodecError, LeaseLost
 from promin_postgres.queue import _statements as sql
-from promin_postgres.queue._records import Fetched
+from promin_postgres.queue._plan import SizedStatement
+from promin_postgres.queue._records import Fetched, moment_of
 from promin_postgres.queue._settings import QueueSettings, delay_of, queue_names
 from promin_postgres.streams import Sinkable
 
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 class Envelope(Generic[T]):
     """A message that is leased to us: settle it before its visibility timeout has passed."""
 
-    __slots__ = ("_core", "created_at", "deliveries", "headers", "message_id", "receipt", "value")
+    __slots__ = ("_core", "_created_at", "deliveries", "headers", "message_id", "receipt", "value")
 
     def __init__(self, core: QueueCore[T], fetched: Fetched, value: T) -> None:
         self._core = core
@@ -36,8 +37,13 @@ class Envelope(Generic[T]):
         self.message_id = fetched.message_id
         self.receipt = fetched.receipt
         self.deliveries = fetched.deliveries
-        self.created_at: datetime = fetched.created_at
+        self._created_at = fetched.created_at
         self.headers: dict[str, Any] | None = None if fetched.headers is None else json.loads(fetched.headers)
+
+    @property
+    def created_at(self) -> datetime:
+        """When the message was published, by the clock of the server, in UTC."""
+        return moment_of(self._created_at)
 
     def ack(self, *, connection: Any = None) -> None:
         """The message is done with: it is deleted, or archived.
@@ -45,12 +51,12 @@ class Envelope(Generic[T]):
         Raises:
             LeaseLost: The visibility timeout has passed; the message is, or will be, delivered again.
         """
-        if not self._core.ack([self], connection=connection):
+        if not self._core.ack_one(self, connection=connection):
             raise self._lost()
 
     def take(self) -> bool:
         """Acknowledge; whether the message was still ours."""
-        return bool(self._core.ack([self]))
+        return self._core.ack_one(self)
 
     def nack(self, delay: Seconds = 0, error: object = None) -> None:
         """Give the message back, to be delivered again after `delay`, or buried if that was its last attempt.
@@ -99,6 +105,9 @@ class QueueCore(Generic[T]):
         self.channel, self._door = settings.bell_of(schema)
         self._dead_letter = dead_letter
         self._watermark = Watermark()
+        deletes = settings.ack_mode == "delete"
+        self._ack = SizedStatement(sql.ACK if deletes else sql.ACK_TO_ARCHIVE)
+        self._ack_one = SizedStatement(sql.ACK_ONE if deletes else sql.ACK_ONE_TO_ARCHIVE)
 
     def encode(self, values: Sequence[T]) -> list[str]:
         subject = f"queue {self.settings.name!r}"
@@ -124,28 +133,16 @@ class QueueCore(Generic[T]):
         rows = self._claim(after, limit, visibility_timeout, began)
         if not rows and after:
             rows = self._claim(0, limit, visibility_timeout, self._watermark.clock())
-        dead = [row["id"] for row in rows if row["dead"]]
-        if dead:
-            self.send_dead(dead)
-        if dead and len(dead) == len(rows):
+        dead = [row.message_id for row in rows if row.dead]
+        if not dead:
+            return rows
+        self.send_dead(dead)
+        if len(dead) == len(rows):
+            self._watermark.reset()  # what comes next may stand before the watermark, as these did
             return self.fetch(limit, visibility_timeout)
-        return sorted(
-            (
-                Fetched(
-                    message_id=row["id"],
-                    receipt=row["receipt"],
-                    text=row["value"],
-                    headers=row["headers"],
-                    created_at=row["created_at"],
-                    deliveries=row["deliveries"],
-                )
-                for row in rows
-                if not row["dead"]
-            ),
-            key=lambda fetched: fetched.message_id,
-        )
+        return [row for row in rows if not row.dead]
 
-    def _claim(self, after: int, limit: int, visibility_timeout: float, began: float) -> list[dict[str, Any]]:
+    def _claim(self, after: int, limit: int, visibility_timeout: float, began: float) -> list[Fetched]:
         if after == 0:
             self.sql.execute(sql.PROMOTE)
         params = {
@@ -155,10 +152,9 @@ class QueueCore(Generic[T]):
             "receipt": secrets.randbits(62),
             "max_attempts": self.settings.max_attempts,
         }
-        rows = self.sql.fetch_all(sql.CLAIM, params)
-        last = max((row["id"] for row in rows), default=None)
-        self._watermark.looked(after=after, last=last, began=began)
-        return rows
+        rows = sorted(self.sql.fetch_tuples(sql.CLAIM, params))  # by id, which stands first
+        self._watermark.looked(after=after, last=rows[-1][0] if rows else None, began=began)
+        return list(map(Fetched._make, rows))
 
     def open(self, fetched: Fetched) -> Envelope[T] | None:
         """Decode a message; one that does not decode is buried with the reason, and None comes back."""
@@ -172,11 +168,17 @@ class QueueCore(Generic[T]):
 
     def ack(self, messages: Sequence[Fetched | Envelope[T]], *, connection: Any = None) -> list[int]:
         """Settle; returns the ids that were still ours."""
-        statement = sql.ACK if self.settings.ack_mode == "delete" else sql.ACK_TO_ARCHIVE
-        rows = self.sql.fetch_all(
-            statement, _fence(messages) | self._durability(connection), connection=connection
-        )
-        return [row["id"] for row in rows]
+        params = _fence(messages) | self._durability(connection)
+        rows = self.sql.fetch_tuples(self._ack.statement, params, connection=connection)
+        self._ack.ran(next((size for _, size in rows if size is not None), None))
+        return [message_id for message_id, _ in rows]
+
+    def ack_one(self, message: Envelope[T], *, connection: Any = None) -> bool:
+        """As `ack`, for one message in half the time; whether it was still ours."""
+        params = {"id": message.message_id, "receipt": message.receipt, **self._durability(connection)}
+        rows = self.sql.fetch_tuples(self._ack_one.statement, params, connection=connection)
+        self._ack_one.ran(rows[0][0] if rows else None)
+        return bool(rows)
 
     def nack(
         self,

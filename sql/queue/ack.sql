@@ -1,4 +1,5 @@
--- Delete messages whose lease is still held.
+-- Delete messages whose lease is still held. Beside the first one stands the size of the queue, by which the caller keeps
+-- this plan or not.
 --
 -- LIMIT 1 keeps the planner at one index look-up per message, whatever it believes of the sizes. The rows are then
 -- touched by ctid: one that was claimed again in between has another, and is left alone.
@@ -15,4 +16,4 @@ WHERE q.ctid = ANY (ARRAY(
     ) AS held
 ))
   AND (SELECT %(durable)s::boolean OR set_config('synchronous_commit', 'off', true) IS NOT NULL)
-RETURNING q.id
+RETURNING q.id, CASE WHEN q.id = (%(ids)b::bigint[])[1] THEN pg_relation_size(q.tableoid) END AS size

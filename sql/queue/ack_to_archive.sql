@@ -1,4 +1,4 @@
--- Move messages whose lease is still held to the archive.
+-- Move messages whose lease is still held to the archive; returns what ack does.
 WITH acked AS (
     DELETE FROM {queue} q
     WHERE q.ctid = ANY (ARRAY(
@@ -13,9 +13,12 @@ WITH acked AS (
         ) AS held
     ))
       AND (SELECT %(durable)s::boolean OR set_config('synchronous_commit', 'off', true) IS NOT NULL)
-    RETURNING q.id, q.value, q.headers, q.created_at, q.deliveries
+    RETURNING q.id, q.value, q.headers, q.created_at, q.deliveries,
+              CASE WHEN q.id = (%(ids)b::bigint[])[1] THEN pg_relation_size(q.tableoid) END AS size
+), archived AS (
+    INSERT INTO {archive} (id, value, headers, created_at, deliveries)
+    SELECT acked.id, acked.value, acked.headers, acked.created_at, acked.deliveries
+    FROM acked
 )
-INSERT INTO {archive} (id, value, headers, created_at, deliveries)
-SELECT acked.id, acked.value, acked.headers, acked.created_at, acked.deliveries
+SELECT acked.id, acked.size
 FROM acked
-RETURNING id

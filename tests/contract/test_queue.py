@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -45,6 +46,19 @@ def test_headers_travel_with_the_message(make):
     queue.publish(1, headers={"trace": "é🚀"})
     queue.publish(2)
     assert [envelope.headers for envelope in queue.receive(2)] == [{"trace": "é🚀"}, None]
+
+
+def test_an_envelope_tells_when_it_was_published(make, promin_dsn):
+    queue = make()
+    queue.publish_many([1, 2])
+    with psycopg.connect(promin_dsn) as connection:
+        connection.execute("UPDATE pgq_orders SET created_at = '1999-12-31 23:59:59.999999+00' WHERE value::text = '2'")
+        connection.commit()
+        (published,) = connection.execute("SELECT created_at FROM pgq_orders ORDER BY id LIMIT 1").fetchone()
+    assert [envelope.created_at for envelope in queue.receive(2)] == [
+        published,
+        datetime(1999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+    ]
 
 
 def test_an_acknowledged_message_is_gone(make):
@@ -221,6 +235,25 @@ def test_receive_waits_for_a_message(make):
     queue.publish("soon", delay=0.1)
     assert values(queue.receive(wait=10)) == ["soon"]
     assert queue.receive(wait=0.01) == []
+
+
+def test_expired_leases_are_requeued_with_the_dead(make, promin_dsn):
+    queue = make(max_attempts=1)
+    queue.publish_many(["dead", "expired", "held"])
+    dead, expired, _held = queue.receive(3)
+    dead.nack()
+    with psycopg.connect(promin_dsn, autocommit=True) as connection:
+        connection.execute("UPDATE pgq_orders SET leased_until = now() WHERE id = %s", [expired.message_id])
+    assert queue.requeue_dead() == 2
+    again = queue.receive(3)
+    assert [(envelope.value, envelope.deliveries) for envelope in again] == [("dead", 1), ("expired", 1)]
+
+
+def test_many_may_create_a_queue_at_once(make):
+    with ThreadPoolExecutor(8) as threads:
+        queues = list(threads.map(lambda _: make("orders", schema="public"), range(8)))
+    queues[0].publish("a")
+    assert values(queues[-1].receive()) == ["a"]
 
 
 def test_purge_and_drop(make):

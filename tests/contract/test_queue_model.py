@@ -123,14 +123,14 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def expire(self, data):
         envelope = data.draw(st.sampled_from([envelope for envelope in self.leases if self.held(envelope)]))
-        self.sql("UPDATE pgq_model SET leased_until = now() WHERE id = %s", envelope.message_id)
+        self.sql("UPDATE pgq_model SET leased_until = '-infinity' WHERE id = %s", envelope.message_id)
         self.states[envelope.message_id] = "ready"
 
     @precondition(lambda self: "delayed" in self.states.values())
     @rule(data=st.data())
     def become_due(self, data):
         message_id = data.draw(st.sampled_from(sorted(i for i, state in self.states.items() if state == "delayed")))
-        self.sql("UPDATE pgq_model SET due_at = now() WHERE id = %s", message_id)
+        self.sql("UPDATE pgq_model SET due_at = '-infinity' WHERE id = %s", message_id)
         self.states[message_id] = "ready"
         self.queue._core._watermark.reset()
 
@@ -151,7 +151,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.abandoned.append(stream)  # nobody closes it, not even the garbage collector
             for message_id in visible[len(got) : 3] if got else []:
                 self.deliveries[message_id] += 1
-                self.sql("UPDATE pgq_model SET leased_until = now() WHERE id = %s", message_id)
+                self.sql("UPDATE pgq_model SET leased_until = '-infinity' WHERE id = %s", message_id)
         else:
             stream.close()
 

@@ -42,6 +42,8 @@ CASES = {
     "promote": (sql.PROMOTE, {}, 10),
     "ack": (sql.ACK, {**FENCE, "durable": True}, 1_000),
     "ack to the archive": (sql.ACK_TO_ARCHIVE, {**FENCE, "durable": True}, 1_000),
+    "ack one": (sql.ACK_ONE, {"id": 7, "receipt": 7, "durable": True}, 10),
+    "ack one to the archive": (sql.ACK_ONE_TO_ARCHIVE, {"id": 7, "receipt": 7, "durable": True}, 10),
     "nack": (
         sql.NACK,
         {**FENCE, **BELL, "durable": True, "delay": None, "error": None, "bury": False, "max_attempts": 3},
