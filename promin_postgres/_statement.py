@@ -27,6 +27,7 @@ from promin_postgres.errors import ConfigurationError, InvalidArgument, shown
 _PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,30}")
 _TOKEN = re.compile(r"\{([a-z_]+)\}")
 _PART = re.compile(r"\{\{([a-z_/]+)\}\}")
+_INDENT = re.compile(r"\n +")
 _PARAMETER = re.compile(r"%(?:%|\((\w+)\)[sbt])")
 _MAX_IDENTIFIER = 63
 
@@ -123,6 +124,8 @@ class SqlNames:
         if rendered is None:
             # A percent sign inside a quoted identifier must not be read as a parameter.
             body = self.fill(read_sql(statement.name)[1], double_percent=bool(statement.parameters))
+            # psycopg parses a text of more than 4,096 characters at every execution.
+            body = _INDENT.sub("\n", body)
             rendered = self._rendered[statement.name] = f"/* {statement.name} */\n{body}".encode()
         # psycopg prepares by the text: with another text the plan is another.
         edition = int(time.monotonic()) if statement.ages else statement.edition

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from promin_postgres.errors import InvalidArgument
 
@@ -33,3 +33,11 @@ def check_moment(argument: str, value: datetime) -> datetime:
     if not 2 <= value.year <= 9998:  # in another zone it would be a year that Python cannot read back
         raise InvalidArgument(argument, value, "must be between the years 2 and 9998")
     return value
+
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def moment_of(sent: bytes) -> datetime:
+    """What timestamptz_send() made: microseconds since the year 2000. Cheaper to carry than a datetime is to make."""
+    return _EPOCH + timedelta(microseconds=int.from_bytes(sent, signed=True))

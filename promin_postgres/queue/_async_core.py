@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from promin_postgres._time import Seconds, check_seconds
+from promin_postgres._time import Seconds, check_seconds, moment_of
 from promin_postgres._watermark import Watermark
 from promin_postgres.codec import Codec
 from promin_postgres.database import AsyncDatabase, AsyncExecutor
 from promin_postgres.errors import CodecError, LeaseLost
 from promin_postgres.queue import _statements as sql
 from promin_postgres.queue._plan import SizedStatement
-from promin_postgres.queue._records import Fetched, moment_of
+from promin_postgres.queue._records import Fetched
 from promin_postgres.queue._settings import QueueSettings, delay_of, queue_names
 from promin_postgres.streams import AsyncSinkable
 

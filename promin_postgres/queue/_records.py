@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 import attrs
@@ -50,11 +50,3 @@ class Fetched(NamedTuple):
     created_at: bytes
     deliveries: int
     dead: bool
-
-
-def moment_of(sent: bytes) -> datetime:
-    """What timestamptz_send() made: microseconds since the year 2000."""
-    return _EPOCH + timedelta(microseconds=int.from_bytes(sent, signed=True))
-
-
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-import attrs
-
 from promin_postgres._statement import Statement
 from promin_postgres._wait import AsyncRLock
 from promin_postgres._watermark import Start
@@ -218,7 +216,7 @@ class AsyncStepCore:
         given = await self._located(settlements)
         again = [one for one in given if one.retry_in is not None and not self._is_worn(one)]
         final = [
-            attrs.evolve(one, status=TaskStatus.DEAD, retry_in=None) if one.retry_in is not None else one
+            one._replace(status=TaskStatus.DEAD, retry_in=None) if one.retry_in is not None else one
             for one in given
             if one.retry_in is None or self._is_worn(one)
         ]
@@ -229,7 +227,7 @@ class AsyncStepCore:
 
     async def release(self, settlements: Sequence[Settlement], *, delay: timedelta | None = None) -> list[int]:
         """Give tasks back as if they had not been delivered; returns the ids of those that were not ours any more."""
-        given = [attrs.evolve(one, retry_in=delay) for one in await self._located(settlements)]
+        given = [one._replace(retry_in=delay) for one in await self._located(settlements)]
         settled = await self._give_back(given, attempts=0, deliveries=1) if given else set()
         return _missing(settlements, settled)
 
@@ -244,7 +242,7 @@ class AsyncStepCore:
         rows = await self.sql.fetch_all(sql.FIND_LEASED, {"me": self.me, "ids": unknown})
         found = {row["id"]: row for row in rows}
         return [
-            one if one.lease is not None else attrs.evolve(one, **found[one.id])
+            one if one.lease is not None else one._replace(**found[one.id])
             for one in settlements
             if one.lease is not None or one.id in found
         ]
@@ -337,11 +335,18 @@ def _fence(settlements: Sequence[Settlement]) -> dict[str, Any]:
 
 def _outcomes(settlements: Sequence[Settlement]) -> dict[str, Any]:
     return {
-        "statuses": [int(one.status) for one in settlements],
-        "results": [one.result for one in settlements],
-        "errors": [one.error for one in settlements],
-        "durations": [one.duration for one in settlements],
+        "statuses": _unless_none(
+            [None if one.status is TaskStatus.COMPLETED else int(one.status) for one in settlements]
+        ),
+        "results": _unless_none([one.result for one in settlements]),
+        "errors": _unless_none([one.error for one in settlements]),
+        "durations": _unless_none([one.duration for one in settlements]),
     }
+
+
+def _unless_none(values: list[Any]) -> list[Any]:
+    """The array, or an empty one if it holds nothing but None: unnest fills up with NULL."""
+    return values if any(value is not None for value in values) else []
 
 
 def _missing(settlements: Sequence[Settlement], settled: set[int]) -> list[int]:

@@ -10,7 +10,7 @@ import attrs
 
 from promin_postgres._arguments import decode_optional
 from promin_postgres._error_record import ErrorRecord
-from promin_postgres._time import Seconds
+from promin_postgres._time import Seconds, moment_of
 from promin_postgres.lookups import TaskStatus
 
 Fairness = Literal["strict-priority", "round-robin", "weighted"]
@@ -49,7 +49,7 @@ class _Row(NamedTuple):
     prev_results_json: str | None
     attempt: int
     deliveries: int
-    created_at: datetime
+    created_at_sent: bytes
     claimed_by: str
     lease: int
     concurrency_key: str | None
@@ -76,6 +76,11 @@ class StepTask(_Row):
     def prev_results(self) -> dict[str, Any]:
         """Results of earlier steps by their names, as enqueued."""
         return decode_optional(self.prev_results_json, f"prev_results of task {self.id}") or {}
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was enqueued, in UTC."""
+        return moment_of(self.created_at_sent)
 
     def __repr__(self) -> str:
         return f"<task {self.id}: {self.step_name!r} of {self.workflow_id!r}, attempt {self.attempt}>"

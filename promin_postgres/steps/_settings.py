@@ -5,9 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, get_args
-
-import attrs
+from typing import Any, NamedTuple, get_args
 
 from promin_postgres._arguments import (
     MAX_NAME,
@@ -119,8 +117,7 @@ def columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     return {plural: [row[name] for row in rows] for name, plural in _COLUMNS.items()}
 
 
-@attrs.frozen
-class Settlement:
+class Settlement(NamedTuple):
     """An outcome, ready to be written. `lease` and `deliveries` are None where only the id of the task is known."""
 
     id: int
@@ -140,7 +137,7 @@ def encode_outcome(outcome: Outcome) -> Settlement:
     """Raises before anything is written, and names the task."""
     if not isinstance(outcome, Completed | Failed):
         raise InvalidArgument("outcomes", outcome, "must be Completed or Failed")
-    task = check_task(outcome.task)
+    task = outcome.task if isinstance(outcome.task, StepTask) else check_task(outcome.task)
     duration = _seconds("duration", outcome.duration)
     if isinstance(outcome, Completed):
         task_id = task.id if isinstance(task, StepTask) else task
@@ -160,10 +157,12 @@ def settlement(
     duration: timedelta | None = None,
     retry_in: timedelta | None = None,
 ) -> Settlement:
-    if isinstance(task, StepTask):
-        known = task.id, task.lease, task.deliveries, task.concurrency_key, task.queue, task.priority
-        return Settlement(*known, status, result, error, duration, retry_in)
-    return Settlement(task, None, None, None, None, None, status, result, error, duration, retry_in)
+    if isinstance(task, int):
+        return Settlement(task, None, None, None, None, None, status, result, error, duration, retry_in)
+    return Settlement(
+        task.id, task.lease, task.deliveries, task.concurrency_key, task.queue, task.priority, status, result, error,
+        duration, retry_in,
+    )  # fmt: skip
 
 
 def _seconds(argument: str, value: Seconds | None) -> timedelta | None:

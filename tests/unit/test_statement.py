@@ -28,7 +28,26 @@ def write(folder: Path, text: str) -> Statement:
 def test_the_opening_comment_gives_way_to_the_name(folder: Path) -> None:
     statement = write(folder, "-- Claims.\n--\n-- Why.\n\nSELECT a\n  -- inner\n  FROM {prefix}queue\n")
     assert read_sql("queue/claim")[0] == "Claims.\n\nWhy."
-    assert SqlNames().render(statement) == b'/* queue/claim */\nSELECT a\n  -- inner\n  FROM "public".wf_queue'
+    assert SqlNames().render(statement) == b'/* queue/claim */\nSELECT a\n-- inner\nFROM "public".wf_queue'
+
+
+def test_a_part_stands_where_it_is_named(folder: Path) -> None:
+    statement = write(folder, "-- C.\nSELECT a FROM b\nWHERE (\n    {{queue/parts/ours}}\n)")
+    (folder / "queue" / "parts").mkdir()
+    (folder / "queue" / "parts" / "ours.sql").write_text("-- Ours.\nc = %(c)s::text\nAND d\n")
+    assert read_sql("queue/claim")[1] == "SELECT a FROM b\nWHERE (\n    c = %(c)s::text\n    AND d\n)"
+    assert statement.parameters == {"c"}
+
+
+def test_a_statement_that_ages_has_another_text_each_second(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder, "-- C.\nSELECT 1")
+    statement, names, now = Statement("queue/claim", ages=True), SqlNames(), [7.2]
+    monkeypatch.setattr(_statement.time, "monotonic", lambda: now[0])
+    first = names.render(statement)
+    now[0] = 7.9
+    assert names.render(statement) == first
+    now[0] = 8.1
+    assert names.render(statement) != first
 
 
 def test_parameters_are_read_off_the_file(folder: Path) -> None:

@@ -3,7 +3,7 @@
 -- Ours is what bears our name and the number of the lease that we were given, for as long as we are alive. A dead task
 -- without an error of its own was claimed once more only to be buried.
 outcomes AS MATERIALIZED (
-    SELECT o.id, o.status, o.result, o.error, o.duration
+    SELECT o.id, COALESCE(o.status, 4 /* COMPLETED */) AS status, o.result, o.error, o.duration
     FROM unnest(
         %(ids)b::bigint[], %(statuses)b::smallint[], %(results)b::text[], %(errors)b::text[], %(durations)b::interval[]
     ) AS o (id, status, result, error, duration)
