@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
@@ -47,3 +48,37 @@ def report(name: str, server: str, rows: list[tuple[str, str, str, str]], data: 
     meta = {"python": platform.python_version(), "postgresql": server, **versions}
     text = json.dumps({"meta": meta, "rows": rows, "figures": data}, indent=1)
     (FOLDER / f"{name}.json").write_text(text + "\n")
+
+
+def bars(name: str, unit: str, groups: Mapping[str, Mapping[str, float]]) -> None:
+    """A picture of figures side by side, in groups: `<name>.png`."""
+    pyplot = _pyplot()
+    fig, axes = pyplot.subplots(1, len(groups), figsize=(5 * len(groups), 4), squeeze=False)
+    for axis, (title, figures) in zip(axes[0], groups.items(), strict=True):
+        axis.bar(list(figures), list(figures.values()), color=["#2a6f97"] + ["#bbbbbb"] * (len(figures) - 1))
+        axis.set_title(title)
+        axis.set_ylabel(unit)
+    fig.tight_layout()
+    fig.savefig(FOLDER / f"{name}.png", dpi=110)
+
+
+def lines(name: str, along: str, unit: str, step: int, series: Mapping[str, list[float]]) -> None:
+    """A picture of figures taken every `step`: `<name>.png`."""
+    fig, axis = _pyplot().subplots(figsize=(7, 4))
+    for label, figures in series.items():
+        axis.plot([step * (n + 1) for n in range(len(figures))], figures, marker="o", label=label)
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel(along)
+    axis.set_ylabel(unit)
+    axis.legend()
+    fig.tight_layout()
+    fig.savefig(FOLDER / f"{name}.png", dpi=110)
+
+
+def _pyplot() -> Any:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot

@@ -1,6 +1,9 @@
 """What the JSON codec takes comes back as it was, and the rest is refused with the path to the fault."""
 
 import enum
+import json
+import math
+import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -8,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promin_postgres.codec import JSON
+from promin_postgres.codec import JSON, _json
 from promin_postgres.errors import CodecError
 
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
@@ -104,3 +107,29 @@ def test_a_stored_text_that_is_not_json_is_named(text) -> None:
     with pytest.raises(CodecError, match=r"the result of x.*not JSON") as caught:
         JSON.decode(text, subject="the result of x")
     assert caught.value.__cause__ is None
+
+
+class _Word(enum.StrEnum):
+    WORD = "word"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(10**30, 2**64, -(2**63) - 1, 1e22, -0.0, math.nan, math.inf, True, {"a": (1, 2)}, {1: 2}, [[]], {"x": {1}}),
+        *(_Word.WORD, {"k": _Word.WORD}, "a\x00", "\ud800", {"\x00": 1}, "é🦉", b"x"),
+        *(uuid.UUID(int=1), datetime(2026, 1, 1, tzinfo=UTC)),
+    ],
+    ids=repr,
+)
+def test_orjson_makes_no_difference(value: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    def outcome() -> object:
+        try:
+            return json.loads(JSON.encode(value))
+        except CodecError as error:
+            return str(error)
+
+    assert _json._fast is not None, "needs orjson"
+    with_orjson = outcome()
+    monkeypatch.setattr(_json, "_fast", None)
+    assert repr(outcome()) == repr(with_orjson)

@@ -35,6 +35,7 @@ OPTIONAL = {
     "fastapi": ["contrib/fastapi.py"],
     "flask": ["contrib/flask.py"],
     "opentelemetry": ["contrib/opentelemetry.py"],
+    "orjson": ["codec/_json.py"],
     "pytest": ["testing/plugin.py"],
     "rich": ["cli/demo/_rich.py"],
     "sqlalchemy": ["contrib/sqlalchemy.py"],

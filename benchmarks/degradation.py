@@ -1,0 +1,89 @@
+"""What slows other queues down: a backlog, a history, and a held vacuum horizon.
+
+python -m benchmarks.degradation [--rounds 3] [--short]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+
+from benchmarks._common import SETTINGS, interleave, lines, medians, report
+from benchmarks._steps import BULK, Steps, held_horizon
+from promin_postgres.testing import postgres_server
+
+BATCH = 100
+
+
+def backlog(steps: Steps, waiting: int, count: int) -> float:
+    steps.fill(waiting + count)
+    return steps.drain(count, BATCH)
+
+
+def history(steps: Steps, finished: int, count: int) -> float:
+    """With that many finished tasks, made once: a round adds few."""
+    found = steps.raw.execute("SELECT count(*) FROM wf_step_history").fetchone()
+    if finished and found is not None and found[0] < finished:
+        steps.raw.execute(
+            "INSERT INTO wf_step_history (id, run, priority, status, attempt, deliveries, created_at, claimed_at,"
+            " queue, workflow_id, step_name) SELECT -n, 1, 5, 4, 1, 1, now(), now(), 'default', 'wf-' || n, 'step'"
+            " FROM generate_series(1, %s) AS n",
+            [finished],
+        )
+    steps.fill(count, keep_history=finished > 0)
+    return steps.drain(count, BATCH)
+
+
+def horizon(steps: Steps, stretches: int) -> list[float]:
+    """Rates of consecutive stretches of 10,000 tasks while another transaction holds the vacuum horizon."""
+    steps.fill(BULK)
+    with held_horizon(steps.dsn):
+        rates = []
+        for stretch in range(stretches):
+            steps.fill_more(BULK, first=(stretch + 1) * BULK)
+            rates.append(steps.drain(BULK, BATCH))
+    return rates
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--short", action="store_true", help="a tenth of the work, to see that it runs")
+    options = parser.parse_args()
+    scale = 10 if options.short else 1
+    count = 20_000 // scale
+    with postgres_server(durable=True, settings=SETTINGS) as server:
+        version = str(server.version)
+        steps = Steps(server.create_database())
+        other = Steps(server.create_database())
+        pairs: dict[str, dict[str, Callable[[], float]]] = {
+            "backlog": {
+                "1,000": partial(backlog, steps, 1_000, count),
+                f"{1_000_000 // scale:,}": partial(backlog, other, 1_000_000 // scale, count),
+            },
+            "history": {
+                "none": partial(history, steps, 0, count),
+                f"{5_000_000 // scale:,}": partial(history, other, 5_000_000 // scale, count),
+            },
+        }
+        figures = {name: interleave(cases, options.rounds) for name, cases in pairs.items()}
+        held = horizon(steps, 12)
+        steps.close()
+        other.close()
+    goals = {"backlog": 0.9, "history": 0.95}
+    rows = []
+    for name, found in figures.items():
+        (few, small), (many, large) = medians(found).items()
+        ratio = f"{large / small:.2f} ({goals[name]})"
+        rows.append((f"{name} of {many}", f"{large:,.0f}/s", f"{few}: {small:,.0f}/s", ratio))
+    start, end = sum(held[:3]) / 3, sum(held[-3:]) / 3
+    rows.append(
+        ("horizon held, after 110,000", f"{end:,.0f}/s", f"at first {start:,.0f}/s", f"{end / start:.2f} (0.85)")
+    )
+    report("degradation", version, rows, figures | {"horizon": held})
+    lines("degradation", "tasks so far, the horizon held", "tasks per second", BULK, {"step queue": held})
+
+
+if __name__ == "__main__":
+    main()
