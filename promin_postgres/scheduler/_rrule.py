@@ -1,0 +1,83 @@
+"""Recurrence rules (RFC 5545) on naive local time, by python-dateutil: the extra `rrule`. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from promin_postgres.errors import ConfigurationError, InvalidArgument
+from promin_postgres.scheduler._zones import LAST, TICK
+
+_LARGEST_COUNT = 100_000
+
+
+class RuleTimes:
+    """The local times of a rule, from `start` on: `FREQ=WEEKLY;BYDAY=MO,TH;BYHOUR=9;BYMINUTE=0`.
+
+    dateutil walks a rule from its start each time it is asked. A rule whose period is a fixed length, and that is not
+    counted out, is therefore begun anew near the moment that is asked about, a whole number of periods after its start.
+
+    Raises:
+        InvalidArgument: It is not understood, or never fires.
+        ConfigurationError: python-dateutil is not installed.
+    """
+
+    def __init__(self, text: str, start: datetime) -> None:
+        try:
+            from dateutil import rrule as library
+        except ImportError:
+            raise ConfigurationError("rrule needs python-dateutil: install promin-postgres[rrule]") from None
+        body = text.strip().removeprefix("RRULE:") if isinstance(text, str) else ""
+        if not body or "DTSTART" in body.upper() or "\n" in body:
+            raise InvalidArgument("rrule", text, "must be one rule, as in FREQ=DAILY;BYHOUR=9 (it begins at start_at)")
+        self._start = start.replace(microsecond=0)
+        try:
+            self._rule: Any = library.rrulestr(body, dtstart=self._start)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InvalidArgument("rrule", text, f"is not a recurrence rule: {error}") from None
+        frequency, interval, count = self._rule._freq, self._rule._interval, self._rule._count
+        if frequency == library.SECONDLY:
+            raise InvalidArgument("rrule", text, "must not be SECONDLY: use interval or cron")
+        if interval < 1:
+            raise InvalidArgument("rrule", text, "must have an INTERVAL of at least 1")
+        if count is not None and count > _LARGEST_COUNT:
+            raise InvalidArgument("rrule", text, f"must have a COUNT of at most {_LARGEST_COUNT}: use max_fires")
+        self.is_wild = frequency in (library.HOURLY, library.MINUTELY)
+        lengths = {
+            library.WEEKLY: timedelta(weeks=1),
+            library.DAILY: timedelta(days=1),
+            library.HOURLY: timedelta(hours=1),
+            library.MINUTELY: timedelta(minutes=1),
+        }
+        self._period = lengths[frequency] * interval if frequency in lengths and count is None else None
+        if self.next(self._start - TICK) is None:
+            raise InvalidArgument("rrule", text, "never fires")
+
+    def next(self, moment: datetime) -> datetime | None:
+        """The first time after `moment`; None when there is none."""
+        found: datetime | None = self._near(moment).after(moment)
+        return None if found is None or found >= LAST else found
+
+    def within(self, low: datetime, high: datetime, keep: int) -> tuple[int, list[datetime]]:
+        """How many times there are in [low, high), and the last `keep` of them."""
+        count = 0
+        newest: deque[datetime] = deque(maxlen=keep)
+        for found in self._near(low).xafter(low, inc=True):
+            if found >= high:
+                break
+            count += 1
+            newest.append(found)
+        return count, list(newest)
+
+    def _near(self, moment: datetime) -> Any:
+        if self._period is None or moment < self._start + 2 * self._period:
+            return self._rule
+        periods = (moment - self._start) // self._period - 1
+        return self._rule.replace(dtstart=self._start + periods * self._period)
+
+
+@lru_cache(maxsize=20_000)
+def rule_times(text: str, start: datetime) -> RuleTimes:
+    return RuleTimes(text, start)
