@@ -65,10 +65,11 @@ class CronTimes:
 
     def next(self, moment: datetime) -> datetime | None:
         """The first time after `moment`; None when there is none."""
-        today = moment.date()
+        earliest = moment + TICK
+        today = earliest.date()
         day = self._day_from(today)
         if day == today:
-            rank = self._rank(moment + TICK)
+            rank = self._rank(earliest)
             if rank < self._per_day:
                 return self._at(day, rank)
             day = self._day_from(today + _DAY)

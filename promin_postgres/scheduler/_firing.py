@@ -75,9 +75,9 @@ class Zoned:
 
     def after(self, moment: datetime) -> datetime | None:
         start = _naive(moment)
-        for segment in self._segments(start):
-            if segment.start > start and self._fires_in_gap(segment):
-                return _aware(segment.start)
+        for begin, segment in self._segments(start):
+            if begin == segment.start > start and self._fires_in_gap(segment):
+                return _aware(begin)
             low, high = self._window(segment)
             found = self.local.next(max(start + segment.offset, low - TICK))
             if found is None:
@@ -90,15 +90,14 @@ class Zoned:
         start, stop = _naive(after), _naive(until)
         total = 0
         newest: deque[datetime] = deque(maxlen=keep)
-        for segment in self._segments(start):
-            if segment.start > stop:
+        for begin, segment in self._segments(start):
+            if begin > stop:
                 break
-            if segment.start > start and self._fires_in_gap(segment):
+            first = max(begin, start + TICK)
+            if begin == segment.start > start and self._fires_in_gap(segment):
                 total += 1
-                newest.append(_aware(segment.start))
-                first = segment.start + TICK
-            else:
-                first = max(start + TICK, segment.start)
+                newest.append(_aware(begin))
+                first = begin + TICK
             low, high = self._window(segment)
             low, high = max(low, first + segment.offset), min(high, stop + TICK + segment.offset)
             if low < high:
@@ -107,11 +106,12 @@ class Zoned:
                 newest.extend(_aware(local - segment.offset) for local in found)
         return total, list(newest)
 
-    def _segments(self, moment: datetime) -> Iterator[Segment]:
+    def _segments(self, moment: datetime) -> Iterator[tuple[datetime, Segment]]:
+        """Segments from a moment on, each with where the one before it ended: it may have begun earlier."""
         moment = max(moment, FIRST)
         while moment < LAST:
             segment = segment_at(self.zone, moment)
-            yield segment
+            yield moment, segment
             moment = segment.end
 
     def _fires_in_gap(self, segment: Segment) -> bool:

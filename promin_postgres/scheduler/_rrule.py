@@ -11,13 +11,14 @@ from promin_postgres.errors import ConfigurationError, InvalidArgument
 from promin_postgres.scheduler._zones import LAST, TICK
 
 _LARGEST_COUNT = 100_000
+_IN_EVERY_MONTH = 28
 
 
 class RuleTimes:
     """The local times of a rule, from `start` on: `FREQ=WEEKLY;BYDAY=MO,TH;BYHOUR=9;BYMINUTE=0`.
 
-    dateutil walks a rule from its start each time it is asked. A rule whose period is a fixed length, and that is not
-    counted out, is therefore begun anew near the moment that is asked about, a whole number of periods after its start.
+    dateutil walks a rule from its start each time it is asked. A rule that is not counted out is therefore begun anew
+    near the moment that is asked about, a whole number of periods after its start.
 
     Raises:
         InvalidArgument: It is not understood, or never fires.
@@ -46,12 +47,15 @@ class RuleTimes:
             raise InvalidArgument("rrule", text, f"must have a COUNT of at most {_LARGEST_COUNT}: use max_fires")
         self.is_wild = frequency in (library.HOURLY, library.MINUTELY)
         lengths = {
-            library.WEEKLY: timedelta(weeks=1),
-            library.DAILY: timedelta(days=1),
-            library.HOURLY: timedelta(hours=1),
-            library.MINUTELY: timedelta(minutes=1),
+            library.WEEKLY: timedelta(weeks=interval),
+            library.DAILY: timedelta(days=interval),
+            library.HOURLY: timedelta(hours=interval),
+            library.MINUTELY: timedelta(minutes=interval),
         }
-        self._period = lengths[frequency] * interval if frequency in lengths and count is None else None
+        months = {library.YEARLY: 12 * interval, library.MONTHLY: interval}
+        self._period = lengths.get(frequency) if count is None else None
+        # Not every month has a 29th, and a rule that begins on one speaks of it.
+        self._months = months.get(frequency) if count is None and self._start.day <= _IN_EVERY_MONTH else None
         if self.next(self._start - TICK) is None:
             raise InvalidArgument("rrule", text, "never fires")
 
@@ -72,10 +76,14 @@ class RuleTimes:
         return count, list(newest)
 
     def _near(self, moment: datetime) -> Any:
-        if self._period is None or moment < self._start + 2 * self._period:
-            return self._rule
-        periods = (moment - self._start) // self._period - 1
-        return self._rule.replace(dtstart=self._start + periods * self._period)
+        start = self._start
+        if self._period is not None and moment > start + 2 * self._period:
+            start += ((moment - start) // self._period - 1) * self._period
+        elif self._months is not None and moment > start:
+            passed = 12 * (moment.year - start.year) + moment.month - start.month
+            year, month = divmod(start.month - 1 + max(0, passed // self._months - 1) * self._months, 12)
+            start = start.replace(year=start.year + year, month=month + 1)
+        return self._rule if start == self._start else self._rule.replace(dtstart=start)
 
 
 @lru_cache(maxsize=20_000)

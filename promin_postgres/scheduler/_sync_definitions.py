@@ -25,7 +25,15 @@ from promin_postgres.scheduler._records import (
     Ticks,
 )
 from promin_postgres.scheduler._rows import state_of, tick_of
-from promin_postgres.scheduler._settings import check_count, check_instant, check_overlap, check_range, check_text, row_of, times_of
+from promin_postgres.scheduler._settings import (
+    check_count,
+    check_instant,
+    check_overlap,
+    check_range,
+    check_text,
+    row_of,
+    times_of,
+)
 
 _MOST_AT_ONCE = 10_000
 _PURGED_AT_ONCE = 10_000
@@ -135,9 +143,7 @@ class Definitions:
 
     def _locked(self, ids: Sequence[str], connection: Any) -> list[dict[str, Any]]:
         core = self._core
-        return core.fetch(
-            sql.LOCK, core.namespace | core.clock | {"schedule_ids": ids}, connection=connection
-        )
+        return core.fetch(sql.LOCK, core.namespace | core.clock | {"schedule_ids": ids}, connection=connection)
 
     def _now(self, connection: Any = None) -> datetime:
         (row,) = self._core.fetch(sql.PRESENT, self._core.clock, connection=connection)

@@ -81,7 +81,7 @@ class Loop:
         """Look once, fire what is due; seconds until the next look."""
         try:
             pause = self._look()
-        except psycopg.Error as error:
+        except Exception as error:  # noqa: BLE001 - the clock of a caller may fail too; whatever it is, go on
             self._leads = False
             self._failures += 1
             self._error = f"{type(error).__name__}: {error}"
