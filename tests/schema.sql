@@ -50,11 +50,75 @@ CREATE TABLE wf_migrations (
     duration interval,
     CONSTRAINT wf_migrations_pkey PRIMARY KEY (version)
 );
-CREATE TABLE wf_paused_queues (
-    queue text NOT NULL,
-    paused_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
-    CONSTRAINT wf_paused_queues_pkey PRIMARY KEY (queue)
+CREATE TABLE wf_schedule_ticks (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    schedule bigint NOT NULL,
+    number bigint NOT NULL,
+    namespace text NOT NULL,
+    kind text NOT NULL,
+    catch_up boolean NOT NULL,
+    scheduled_at timestamp with time zone NOT NULL,
+    previous_at timestamp with time zone,
+    fired_at timestamp with time zone NOT NULL,
+    status text NOT NULL,
+    reason text,
+    deliveries integer NOT NULL DEFAULT 0,
+    leased_until timestamp with time zone,
+    receipt bigint,
+    workflow_id text,
+    settled_at timestamp with time zone,
+    CONSTRAINT wf_schedule_ticks_pkey PRIMARY KEY (schedule, number)
 );
+CREATE UNIQUE INDEX wf_schedule_ticks_fire_key ON wf_schedule_ticks USING btree (schedule, kind, scheduled_at) WHERE (kind <> 'manual'::text);
+CREATE INDEX wf_schedule_ticks_open ON wf_schedule_ticks USING btree (schedule, number) WHERE (status = ANY (ARRAY['ready'::text, 'queued'::text]));
+CREATE INDEX wf_schedule_ticks_queued ON wf_schedule_ticks USING btree (namespace, schedule, number) WHERE (status = 'queued'::text);
+CREATE INDEX wf_schedule_ticks_ready ON wf_schedule_ticks USING btree (namespace, id) WHERE ((status = 'ready'::text) AND (workflow_id IS NULL));
+CREATE INDEX wf_schedule_ticks_run ON wf_schedule_ticks USING btree (workflow_id) WHERE (workflow_id IS NOT NULL);
+CREATE TABLE wf_scheduler_leases (
+    namespace text NOT NULL,
+    token uuid NOT NULL,
+    instance_id text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT wf_scheduler_leases_pkey PRIMARY KEY (namespace)
+);
+CREATE TABLE wf_schedules (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    namespace text NOT NULL,
+    schedule_id text NOT NULL,
+    name text NOT NULL,
+    cron text,
+    every interval,
+    rrule text,
+    timezone text NOT NULL,
+    overlap_policy text NOT NULL,
+    buffer_limit integer NOT NULL,
+    max_catch_up integer NOT NULL,
+    jitter interval NOT NULL,
+    dst_gap text NOT NULL,
+    dst_fold text NOT NULL,
+    enabled boolean NOT NULL,
+    start_at timestamp with time zone,
+    end_at timestamp with time zone,
+    max_fires bigint,
+    pause_on_failure boolean NOT NULL,
+    metadata json,
+    anchor_at timestamp with time zone NOT NULL,
+    scheduled_at timestamp with time zone,
+    due_at timestamp with time zone,
+    last_scheduled_at timestamp with time zone,
+    ticks bigint NOT NULL DEFAULT 0,
+    fires bigint NOT NULL DEFAULT 0,
+    missed bigint NOT NULL DEFAULT 0,
+    paused_at timestamp with time zone,
+    pause_reason text,
+    error text,
+    created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    updated_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT wf_schedules_pkey PRIMARY KEY (id),
+    CONSTRAINT wf_schedules_schedule_id_key UNIQUE (namespace, schedule_id),
+    CONSTRAINT wf_schedules_trigger_check CHECK ((num_nonnulls(cron, every, rrule) = 1))
+);
+CREATE INDEX wf_schedules_due ON wf_schedules USING btree (namespace, due_at) WHERE (due_at IS NOT NULL);
 CREATE TABLE wf_step_attempts (
     workflow bigint NOT NULL,
     run integer NOT NULL,
@@ -70,71 +134,6 @@ CREATE TABLE wf_step_attempts (
     duration interval,
     CONSTRAINT wf_step_attempts_pkey PRIMARY KEY (workflow, run, step_name, task_index, attempt_type, attempt)
 );
-CREATE TABLE wf_step_history (
-    id bigint NOT NULL,
-    run integer NOT NULL,
-    priority smallint NOT NULL,
-    status smallint NOT NULL,
-    attempt integer NOT NULL,
-    deliveries integer NOT NULL,
-    concurrency_limit integer,
-    created_at timestamp with time zone NOT NULL,
-    claimed_at timestamp with time zone,
-    completed_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
-    duration interval,
-    claimed_by text,
-    queue text NOT NULL,
-    workflow_id text NOT NULL,
-    step_name text NOT NULL,
-    namespace text,
-    concurrency_key text,
-    input json,
-    prev_results json,
-    result json,
-    error json,
-    CONSTRAINT wf_step_history_pkey PRIMARY KEY (id)
-);
-CREATE INDEX wf_step_history_by_age ON wf_step_history USING brin (completed_at) WITH (autosummarize='true');
-CREATE INDEX wf_step_history_dead ON wf_step_history USING btree (queue, id) WHERE (status = 9);
-CREATE TABLE wf_step_limits (
-    concurrency_key text NOT NULL,
-    seats integer NOT NULL,
-    taken integer NOT NULL,
-    granted integer NOT NULL,
-    CONSTRAINT wf_step_limits_pkey PRIMARY KEY (concurrency_key)
-);
-CREATE TABLE wf_step_queue (
-    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
-    lane bigint NOT NULL GENERATED ALWAYS AS hashtextextended(workflow_id, (0)::bigint),
-    run integer NOT NULL DEFAULT 1,
-    priority smallint NOT NULL,
-    gate smallint NOT NULL DEFAULT 0,
-    holds_seat boolean NOT NULL DEFAULT false,
-    attempt integer NOT NULL DEFAULT 1,
-    deliveries integer NOT NULL DEFAULT 0,
-    lease integer NOT NULL DEFAULT 0,
-    concurrency_limit integer,
-    created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
-    available_at timestamp with time zone,
-    claimed_at timestamp with time zone,
-    claimed_by text,
-    queue text NOT NULL,
-    workflow_id text NOT NULL,
-    step_name text NOT NULL,
-    namespace text,
-    concurrency_key text,
-    input json,
-    prev_results json,
-    error json,
-    CONSTRAINT wf_step_queue_pkey PRIMARY KEY (id)
-) WITH (fillfactor=50);
-CREATE INDEX wf_step_queue_delayed ON wf_step_queue USING btree (available_at) WHERE (gate = 1);
-CREATE INDEX wf_step_queue_lanes ON wf_step_queue USING btree (queue, lane, priority DESC, id) WHERE (gate = 0);
-CREATE INDEX wf_step_queue_lanes_in_namespace ON wf_step_queue USING btree (namespace, queue, lane, priority DESC, id) WHERE ((gate = 0) AND (namespace IS NOT NULL));
-CREATE INDEX wf_step_queue_parked ON wf_step_queue USING btree (concurrency_key, queue, priority DESC, id) WHERE (gate = 2);
-CREATE INDEX wf_step_queue_ready ON wf_step_queue USING btree (queue, priority, id) WHERE (gate = 0);
-CREATE INDEX wf_step_queue_ready_in_namespace ON wf_step_queue USING btree (namespace, queue, priority, id) WHERE ((gate = 0) AND (namespace IS NOT NULL));
-CREATE UNIQUE INDEX wf_step_queue_unfinished ON wf_step_queue USING btree (lane, run, hashtextextended(step_name, (0)::bigint));
 CREATE TABLE wf_step_status (
     id smallint NOT NULL,
     name text NOT NULL,
@@ -146,19 +145,6 @@ CREATE TABLE wf_step_type (
     name text NOT NULL,
     CONSTRAINT wf_step_type_name_key UNIQUE (name),
     CONSTRAINT wf_step_type_pkey PRIMARY KEY (id)
-);
-CREATE TABLE wf_task_status (
-    id smallint NOT NULL,
-    name text NOT NULL,
-    CONSTRAINT wf_task_status_name_key UNIQUE (name),
-    CONSTRAINT wf_task_status_pkey PRIMARY KEY (id)
-);
-CREATE TABLE wf_workers (
-    id text NOT NULL,
-    started_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
-    seen_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
-    expires_at timestamp with time zone NOT NULL,
-    CONSTRAINT wf_workers_pkey PRIMARY KEY (id)
 );
 CREATE TABLE wf_workflow_leases (
     workflow bigint NOT NULL,
