@@ -12,9 +12,6 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 
-from croniter import croniter
-from croniter.croniter import CroniterBadDateError, CroniterError
-
 from promin_postgres.errors import InvalidArgument
 from promin_postgres.scheduler._zones import LAST, TICK
 
@@ -48,6 +45,8 @@ class CronTimes:
         self.is_wild = minute.startswith("*") or hour.startswith("*")
         self._days = " ".join(["0", "0", *fields[3:]])
         self._every_day = fields[3:] == ["*", "*", "*"]
+        from croniter import CroniterError, croniter  # not before it is needed: importing it starts a process
+
         try:
             (minutes, hours, *_), _ = croniter.expand(" ".join([minute, hour, *fields[3:]]))
             (several, *_), _ = croniter.expand(f"{seconds} * * * *")
@@ -122,6 +121,8 @@ class CronTimes:
         asked, answer = self._found
         if asked <= day and (answer is None or day <= answer):
             return answer
+        from croniter import CroniterBadDateError, croniter
+
         try:
             midnight = datetime.combine(day, time())
             answer = croniter(self._days, midnight - TICK, ret_type=datetime).get_next().date()

@@ -38,8 +38,8 @@ def loaded(promin_server):
             "INSERT INTO wf_schedule_ticks"
             " (schedule, number, namespace, kind, catch_up, scheduled_at, fired_at, status, settled_at)"
             " SELECT s.id, n, 'full', 'scheduled', false, now() + n * interval '1 day', now(),"
-            " CASE WHEN n <= 3 THEN 'settled' WHEN s.id % 10 > 0 THEN 'skipped' WHEN n = 4 THEN 'ready' ELSE 'queued' END,"
-            " now()"
+            " CASE WHEN n <= 3 THEN 'settled' WHEN s.id % 10 > 0 THEN 'skipped'"
+            " WHEN n = 4 THEN 'ready' ELSE 'queued' END, now()"
             " FROM wf_schedules s, generate_series(0, 4 + (s.id % 10 = 0)::int) AS n"
         )
         connection.execute("ANALYZE wf_schedules, wf_schedule_ticks")
