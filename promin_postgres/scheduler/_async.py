@@ -30,8 +30,8 @@ async def async_create_durable_scheduler(
     instance_id: str | None = None,
     poll_interval: Seconds = 1.0,
     clock: Callable[[], datetime] | None = None,
-    lease: Seconds = 10.0,
-    grace: Seconds = 30.0,
+    lease: Seconds | None = None,
+    grace: Seconds | None = None,
     schema: str | None = None,
     table_prefix: str | None = None,
 ) -> AsyncDurableScheduler:
@@ -45,9 +45,11 @@ async def async_create_durable_scheduler(
             waited for with a look, but what another process registers may be.
         clock: For tests and simulations: gives the aware moment that fire times are compared with, instead of the
             server's clock. Leases go by the server's clock all the same.
-        lease: For how long a leader that died keeps the others from firing, in seconds or as a timedelta.
-        grace: Fire times due within it fire as if on time, several if need be; those that are later are missed, but for
-            `max_catch_up`. In seconds or as a timedelta, more than `lease`.
+        lease: For how long a leader that died keeps the others from firing, in seconds or as a timedelta: twice the
+            `poll_interval` or more; by default 10 seconds, or three times the `poll_interval`.
+        grace: Fire times that are late by less fire as if on time, several if need be; those that are later are missed,
+            but for `max_catch_up`. In seconds or as a timedelta; by default three times the lease, so that nothing is
+            missed when a leader dies.
         schema: Where the tables are; by default that of `db`.
         table_prefix: How the names of the tables begin; by default that of `db`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -35,7 +36,7 @@ from promin_postgres.scheduler._settings import (
 )
 
 _MOST_AT_ONCE = 10_000
-_PURGED_AT_ONCE = 10_000
+_PURGED_AT_ONCE = 1_000
 
 
 class AsyncDefinitions:
@@ -112,8 +113,9 @@ class AsyncDefinitions:
             except InvalidArgument as error:
                 raise InvalidArgument(f"schedules[{number}].{error.argument}", error.value, error.problem) from None
         ids = [row["schedule_id"] for row in rows]
-        for twice in (one for n, one in enumerate(ids) if one in ids[:n]):
-            raise InvalidArgument("schedules", twice, "is there twice")
+        for schedule_id, count in Counter(ids).items():
+            if count > 1:
+                raise InvalidArgument("schedules", schedule_id, f"is there {count} times")
         return await self._declare(rows, remove_missing=remove_missing, connection=connection)
 
     async def _declare(self, rows: Sequence[dict[str, Any]], *, remove_missing: bool, connection: Any) -> Schedules:
@@ -331,12 +333,12 @@ class AsyncDefinitions:
             older_than: Seconds or a timedelta.
         """
         params = {"older_than": timedelta(seconds=check_seconds("older_than", older_than)), "limit": _PURGED_AT_ONCE}
+        every = self._core.namespace | self._core.clock | {"schedule_id": None, "enabled": None}
         total = 0
-        while True:
-            gone = await self._core.sql.execute(sql.PURGE, self._core.namespace | params)
-            total += gone
-            if gone < _PURGED_AT_ONCE:
-                return total
+        for row in await self._core.fetch(sql.LOAD, every):
+            while gone := await self._core.sql.execute(sql.PURGE, params | {"schedule": row["id"]}):
+                total += gone
+        return total
 
 
 def _asked(row: Mapping[str, Any], fires: Sequence[Fire], policy: str) -> Firing:

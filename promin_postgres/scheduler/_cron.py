@@ -67,7 +67,7 @@ class CronTimes:
         earliest = moment + TICK
         today = earliest.date()
         day = self._day_from(today)
-        if day == today:
+        if day is not None and day == today:
             rank = self._rank(earliest)
             if rank < self._per_day:
                 return self._at(day, rank)

@@ -90,21 +90,25 @@ def registered(row: Mapping[str, Any], old: Mapping[str, Any] | None, now: datet
     With the same trigger as before the next fire time stays, also when it has passed: registering at each start does
     not lose what was missed meanwhile. With another one nothing before now is made up for.
     """
-    same = old is not None and all(row[name] == old[name] for name in _TRIGGER)
-    anchored = old is not None and all(row[name] == old[name] for name in ("every", "rrule", "start_at"))
-    anchor = old["anchor_at"] if old is not None and anchored else row["start_at"] or now
-    fires = 0 if old is None else old["fires"]
+    anchor, fires, after, paused = row["start_at"] or now, 0, now, False
+    if old is not None:
+        if all(row[name] == old[name] for name in ("every", "rrule", "start_at")):
+            anchor = old["anchor_at"]
+        stands: datetime | None = old["scheduled_at"]
+        same = all(row[name] == old[name] for name in _TRIGGER)
+        if same and old["enabled"] and old["error"] is None and stands is not None:
+            after = stands - _INSTANT
+        fires, paused = old["fires"], old["paused_at"] is not None
     full = {**row, "anchor_at": anchor, "fires": fires}
-    keeps = old is not None and same and old["enabled"] and old["error"] is None and old["scheduled_at"] is not None
-    step = following(full, old["scheduled_at"] - _INSTANT if old is not None and keeps else now)
-    idle = not row["enabled"] or (old is not None and old["paused_at"] is not None)
+    step = following(full, after)
+    idle = paused or not row["enabled"]
     return full | {"scheduled_at": step.scheduled_at, "due_at": None if idle else step.due_at}
 
 
 def resumed(row: Mapping[str, Any], now: datetime, *, catch_up: bool) -> Next:
     """The next fire time after a pause: from now on, or from where it stood."""
-    keeps = catch_up and row["scheduled_at"] is not None
-    step = following(row, row["scheduled_at"] - _INSTANT if keeps else now)
+    stands: datetime | None = row["scheduled_at"]
+    step = following(row, stands - _INSTANT if catch_up and stands is not None else now)
     return step if row["enabled"] else Next(scheduled_at=step.scheduled_at)
 
 

@@ -18,6 +18,7 @@ from promin_postgres.scheduler._firing import fire_times
 from promin_postgres.scheduler._records import DstFold, DstGap, OverlapPolicy, Schedule
 
 LONGEST_ID = 255
+_LEASE = 10.0
 _SHORTEST = 0.01
 _LONGEST_JITTER = 7 * 86_400.0
 _UNBOUNDED = 1 << 60
@@ -150,15 +151,25 @@ class SchedulerSettings:
 
     @classmethod
     def checked(
-        cls, *, namespace: str | None, instance_id: str | None, poll_interval: Seconds, lease: Seconds, grace: Seconds
+        cls,
+        *,
+        namespace: str | None,
+        instance_id: str | None,
+        poll_interval: Seconds,
+        lease: Seconds | None,
+        grace: Seconds | None,
     ) -> SchedulerSettings:
+        poll = check_seconds("poll_interval", poll_interval, positive=True)
+        held = max(_LEASE, 3 * poll) if lease is None else check_seconds("lease", lease, positive=True)
+        if held < 2 * poll:
+            raise InvalidArgument("lease", lease, f"must be at least twice the poll_interval, {2 * poll:g} seconds")
         made_up = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         return cls(
             namespace="" if namespace is None else check_text("namespace", namespace),
             instance_id=made_up if instance_id is None else check_text("instance_id", instance_id),
-            poll_interval=check_seconds("poll_interval", poll_interval, positive=True),
-            lease=timedelta(seconds=check_seconds("lease", lease, positive=True)),
-            grace=timedelta(seconds=check_seconds("grace", grace)),
+            poll_interval=poll,
+            lease=timedelta(seconds=held),
+            grace=timedelta(seconds=3 * held if grace is None else check_seconds("grace", grace)),
         )
 
     def bell_of(self, schema: str, table_prefix: str) -> tuple[str, int]:

@@ -63,7 +63,7 @@ def test_each_fire_time_once(schedules, seconds):
         dsn = server.create_database()
         migrate(dsn)
         fleet = [start(stack, dsn, number) for number in range(8)]
-        until(lambda: leader(dsn) is not None)
+        until(lambda: leader(dsn) is not None, timeout=90)
         end = begin(dsn, schedules, seconds)
         at = [end - timedelta(seconds=seconds * share / 6) for share in (5, 4, 3, 2, 1)]
 
@@ -88,7 +88,8 @@ def test_each_fire_time_once(schedules, seconds):
         with psycopg.connect(dsn) as connection:
             exact = connection.execute(
                 "SELECT t.schedule FROM wf_schedule_ticks t JOIN wf_schedules s ON s.id = t.schedule"
-                " GROUP BY t.schedule HAVING count(*) = %(n)s AND count(DISTINCT t.scheduled_at) = %(n)s AND max(t.number) = %(n)s - 1"
+                " GROUP BY t.schedule HAVING count(*) = %(n)s AND count(DISTINCT t.scheduled_at) = %(n)s"
+                " AND max(t.number) = %(n)s - 1"
                 " AND min(t.scheduled_at) = min(s.start_at) AND count(*) FILTER (WHERE t.kind <> 'scheduled') = 0",
                 {"n": seconds},
             ).fetchall()

@@ -255,7 +255,7 @@ def test_apply(make_scheduler, clock):
     assert scheduler.apply(before) == before, "what comes out goes in"
     with pytest.raises(InvalidArgument, match=r"schedules\[1\].cron='0 0 31 2 \*': never fires"):
         scheduler.apply([Schedule(id="c", interval=60), Schedule(id="d", cron="0 0 31 2 *")], remove_missing=True)
-    with pytest.raises(InvalidArgument, match="twice"):
+    with pytest.raises(InvalidArgument, match="2 times"):
         scheduler.apply([Schedule(id="c", interval=60), Schedule(id="c", interval=61)])
     assert [state.id for state in scheduler.list()] == ["a", "b"]
     assert scheduler.apply([], remove_missing=True) == scheduler.list() == []
@@ -470,6 +470,7 @@ def test_bad_arguments_are_refused(make_scheduler, call, argument):
         ({"instance_id": ""}, "instance_id"),
         ({"poll_interval": 0}, "poll_interval"),
         ({"lease": 0}, "lease"),
+        ({"lease": 3, "poll_interval": 2}, "lease"),
         ({"grace": -1}, "grace"),
         ({"clock": datetime(2026, 1, 1, tzinfo=UTC)}, "clock"),
     ],

@@ -171,6 +171,15 @@ def test_what_operators_hold_goes_back(scheduler, clock):
     assert take(scheduler)[0].deliveries == 1
 
 
+def test_what_counted_as_settled_and_was_not_handed_out_goes_back(scheduler, clock):
+    fire(scheduler, clock, 4)
+    with scheduler.stream() as ticks, ticks.par_map(lambda tick: tick.tick_number, concurrency=3) as pulled:
+        assert next(pulled) == 0
+        until(lambda: len(numbers(scheduler, "settled")) > 1)
+    assert numbers(scheduler, "ready") == [1, 2, 3]
+    assert [envelope.deliveries for envelope in take(scheduler, 3)] == [1, 1, 1]
+
+
 POLICIES = {
     "allow": ([0, 1, 2, 3], [], [], []),
     "skip": ([0], [], [1, 2, 3], []),

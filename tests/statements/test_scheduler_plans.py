@@ -73,6 +73,7 @@ CASES = {
     "release": (sql.RELEASE, ONE, 20),
     "promote one": (sql.PROMOTE, NAMESPACE | BELL, 40),
     "promote all": (sql.PROMOTE, NAMESPACE | BELL | {"schedule": None}, 12 * SCHEDULES // 10),
+    "purge": (sql.PURGE, {"older_than": timedelta(0), "limit": 100}, 40),
     "history": (sql.HISTORY, NAMESPACE | {"schedule_id": "s7", "limit": 3}, 40),
 }
 
