@@ -17,7 +17,9 @@ def matcher(expression: str) -> Callable[[datetime], bool]:
     minute, hour, day, month, weekday = expression.lower().split()
     minutes, hours = numbers(minute, 0, 59), numbers(hour, 0, 23)
     months = numbers(month, 1, 12, MONTHS)
-    either = not day.startswith("*") and not weekday.startswith("*")
+    whole_month = day != "l" and len(numbers(day, 1, 31)) == 31
+    whole_week = "#" not in weekday and len({n % 7 for n in numbers(weekday, 0, 7, DAYS)}) == 7
+    either = not whole_month and not whole_week
 
     def matches_day(moment: datetime) -> bool:
         last = calendar.monthrange(moment.year, moment.month)[1]

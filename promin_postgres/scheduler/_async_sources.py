@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 
 import psycopg
 
@@ -13,9 +12,6 @@ from promin_postgres._wait import AsyncBackground, AsyncSignal, async_sleep
 from promin_postgres.bell import AsyncEar, async_open_ear
 from promin_postgres.scheduler._async_ticks import AsyncTickEnvelope, AsyncTicks
 from promin_postgres.scheduler._records import ScheduleTick
-
-_REMEMBERED = 1_000
-"""Ticks that an operator may have pulled ahead, and may still give back."""
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +81,6 @@ class AsyncTickValues:
     def __init__(self, envelopes: AsyncTickEnvelopes) -> None:
         self._envelopes = envelopes
         self._current: AsyncTickEnvelope | None = None
-        self._handed_out: deque[AsyncTickEnvelope] = deque(maxlen=_REMEMBERED)
         self._guard = threading.Lock()  # never held across a wait, so that it serves tasks as well
         self._stop = AsyncSignal()
         self._renewal: AsyncBackground | None = None
@@ -98,7 +93,6 @@ class AsyncTickValues:
         if done is not None and not await self._envelopes.ticks.settle(done):
             logger.warning("%r was cancelled, or its lease ran out, before it was settled", done)
         self._current = envelope = await self._envelopes.__anext__()
-        self._handed_out.append(envelope)
         if self._renewal is None:
             self._renewal = AsyncBackground(self._renew, "promin-ticks")
         return envelope.value
@@ -115,12 +109,10 @@ class AsyncTickValues:
             await self._envelopes.ticks.release(current)
 
     async def give_back(self, tick: ScheduleTick) -> None:
-        """An operator had pulled it, and nobody will see it. If it counted as settled meanwhile, it does so no more."""
-        for envelope in tuple(self._handed_out):
-            if envelope.value == tick:
-                if self._current is envelope:
-                    self._current = None
-                await self._envelopes.ticks.release(envelope)
+        """An operator had pulled it, and nobody will see it: the tick in hand, for it was pulled last."""
+        current = self._take()
+        if current is not None:
+            await self._envelopes.ticks.release(current)
 
     def _take(self) -> AsyncTickEnvelope | None:
         with self._guard:

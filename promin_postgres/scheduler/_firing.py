@@ -1,7 +1,7 @@
 """When a schedule fires: cron and recurrence rules in a time zone, and intervals. Pure.
 
 Fire times are aware datetimes in UTC. A zone is a row of segments with one offset each; rules are asked about local
-times inside a segment only, so that neither croniter nor dateutil ever sees a change of the offset.
+times inside a segment only, and never see a change of the offset.
 
 A rule is either wild (its minute or its hour begins with `*`; of recurrence rules those by the hour or the minute):
 then it fires whenever the clock on the wall says so. Or it is fixed, a time of day: one that falls into the gap fires

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 
 import psycopg
 
@@ -14,9 +13,6 @@ from promin_postgres._wait import Background, Signal, sleep
 from promin_postgres.bell import Ear, open_ear
 from promin_postgres.scheduler._sync_ticks import TickEnvelope, Ticks
 from promin_postgres.scheduler._records import ScheduleTick
-
-_REMEMBERED = 1_000
-"""Ticks that an operator may have pulled ahead, and may still give back."""
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +82,6 @@ class TickValues:
     def __init__(self, envelopes: TickEnvelopes) -> None:
         self._envelopes = envelopes
         self._current: TickEnvelope | None = None
-        self._handed_out: deque[TickEnvelope] = deque(maxlen=_REMEMBERED)
         self._guard = threading.Lock()  # never held across a wait, so that it serves tasks as well
         self._stop = Signal()
         self._renewal: Background | None = None
@@ -99,7 +94,6 @@ class TickValues:
         if done is not None and not self._envelopes.ticks.settle(done):
             logger.warning("%r was cancelled, or its lease ran out, before it was settled", done)
         self._current = envelope = self._envelopes.__next__()
-        self._handed_out.append(envelope)
         if self._renewal is None:
             self._renewal = Background(self._renew, "promin-ticks")
         return envelope.value
@@ -116,12 +110,10 @@ class TickValues:
             self._envelopes.ticks.release(current)
 
     def give_back(self, tick: ScheduleTick) -> None:
-        """An operator had pulled it, and nobody will see it. If it counted as settled meanwhile, it does so no more."""
-        for envelope in tuple(self._handed_out):
-            if envelope.value == tick:
-                if self._current is envelope:
-                    self._current = None
-                self._envelopes.ticks.release(envelope)
+        """An operator had pulled it, and nobody will see it: the tick in hand, for it was pulled last."""
+        current = self._take()
+        if current is not None:
+            self._envelopes.ticks.release(current)
 
     def _take(self) -> TickEnvelope | None:
         with self._guard:

@@ -1,6 +1,6 @@
--- Give a tick back that was not worked on, as if it had never been handed out; also when it counted as settled.
+-- Give a tick back that was not worked on, as if it had never been handed out.
 UPDATE {prefix}schedule_ticks t
-SET status = 'ready', settled_at = NULL, leased_until = NULL, receipt = NULL, deliveries = t.deliveries - 1
+SET leased_until = NULL, receipt = NULL, deliveries = t.deliveries - 1
 WHERE t.schedule = %(schedule)s::bigint AND t.number = %(number)s::bigint AND t.receipt = %(receipt)s::bigint
-  AND t.status IN ('ready', 'settled')
+  AND t.status = 'ready'
 RETURNING t.number

@@ -203,21 +203,13 @@ def test_behind_pgbouncer(promin_dsn, tmp_path):
     """The same behind a pooler by transaction, which is given no listen_dsn."""
     info = psycopg.conninfo.conninfo_to_dict(promin_dsn)
     port = 30000 + os.getpid() % 30000
-    (tmp_path / "users").write_text(f'"{info["user"]}" "{info["password"]}"\n')
+    server = " ".join(f"{name}={info[name]}" for name in ("host", "port", "user", "password"))
     (tmp_path / "bouncer.ini").write_text(
-        f"[databases]\n* = host={info['host']} port={info['port']} user={info['user']} password={info['password']}\n"
-        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = plain\nauth_file = {tmp_path}/users\n"
-        f"pool_mode = transaction\nlogfile = {tmp_path}/log\npidfile = {tmp_path}/pid\nunix_socket_dir =\n"
-        "ignore_startup_parameters = extra_float_digits\n"
+        f"[databases]\n* = {server}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\n"
+        "pool_mode = transaction\nunix_socket_dir =\nignore_startup_parameters = extra_float_digits\n"
     )
-    os.chmod(tmp_path, 0o755)
-    command = ["pgbouncer", "-q", str(tmp_path / "bouncer.ini")]
-    if os.getuid() == 0:
-        for path in tmp_path.iterdir():
-            os.chmod(path, 0o644)
-        os.chmod(tmp_path, 0o777)
-        command[1:1] = ["-u", "nobody"]
-    bouncer = subprocess.Popen(command)
+    ordinary = ["-u", "nobody"] if os.getuid() == 0 else []
+    bouncer = subprocess.Popen(["pgbouncer", "-q", *ordinary, str(tmp_path / "bouncer.ini")])
     try:
         dsn = make_conninfo(promin_dsn, host="127.0.0.1", port=port)
         until(lambda: connects(dsn))

@@ -66,7 +66,7 @@ def test_the_metadata(metadata: Message) -> None:
     assert metadata["License-Expression"] == "MIT"
     assert set(metadata.get_all("Provides-Extra", [])) == {"bench", "binary", "embedded", "testing", "dev"}
     required = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
-    assert sorted(line.partition(">")[0] for line in required) == ["attrs", "croniter", "psycopg", "psycopg-pool"]
+    assert sorted(line.partition(">")[0] for line in required) == ["attrs", "psycopg", "psycopg-pool"]
 
 
 REPORT = """

@@ -7,6 +7,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
+from _random_cron import EXPRESSIONS
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -39,18 +40,6 @@ def local(moments, zone):
     return [moment.astimezone(ZoneInfo(zone)).strftime("%m-%d %H:%M:%S") for moment in moments]
 
 
-def field(low, high):
-    number = st.integers(low, high)
-    span = st.tuples(number, number).map(sorted).map(lambda pair: f"{pair[0]}-{pair[1]}")
-    step = st.tuples(st.one_of(st.just("*"), span), st.integers(1, high)).map(lambda pair: f"{pair[0]}/{pair[1]}")
-    part = st.one_of(number.map(str), span, step)
-    return st.one_of(st.just("*"), st.lists(part, min_size=1, max_size=3).map(",".join))
-
-
-EXPRESSIONS = st.one_of(
-    st.tuples(field(0, 59), field(0, 23), field(1, 31), field(1, 12), field(0, 6)),
-    st.tuples(field(0, 59), field(0, 59), field(0, 23), field(1, 31), field(1, 12), field(0, 6)),
-).map(" ".join)
 MOMENTS = st.integers(-10, 90).flatmap(
     lambda year: st.timedeltas(timedelta(0), timedelta(days=365)).map(lambda into: utc(1970 + year, 1, 1) + into)
 )
@@ -102,7 +91,7 @@ def test_strictly_increasing_and_counted(of, start):
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-@settings(max_examples=20_000, deadline=None)
+@settings(max_examples=3_000, deadline=None)
 @given(any_times(), MOMENTS)
 def test_strictly_increasing_and_counted_at_length(of, start):
     strictly_increasing_and_counted(of, start)
@@ -199,6 +188,25 @@ def test_a_year_of_seconds_is_counted_without_looking_at_each():
 )
 def test_aliases(alias, expression):
     assert first(times(alias), 5, utc(2026, 1, 1)) == first(times(expression), 5, utc(2026, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("expression", "days"),
+    [
+        ("0 0 L * *", ["02-28", "03-31", "04-30"]),
+        ("0 0 * * L5", ["02-27", "03-27", "04-24"]),
+        ("0 0 * * fri#5", ["05-29", "07-31", "10-30"]),
+        ("0 0 * * 1-1", ["02-16", "02-23", "03-02"]),
+        ("0 0 * * sat-sun", ["02-14", "02-15", "02-21"]),
+        ("0 0 1-7 * mon#1", ["03-01", "03-02", "03-03"]),
+        ("0 0 ? jun-jul 7", ["06-07", "06-14", "06-21"]),
+        ("0 0 13 * 5", ["02-13", "02-20", "02-27"]),
+        ("0 0 29 2 *", ["02-29", "02-29", "02-29"]),
+        ("0 0 20/4,L 2 *", ["02-20", "02-24", "02-28"]),
+    ],
+)
+def test_days(expression, days):
+    assert [moment.strftime("%m-%d") for moment in first(times(expression), 3, utc(2026, 2, 10))] == days
 
 
 @pytest.mark.parametrize("moment", [utc(1, 1, 1), utc(9999, 12, 31)])

