@@ -10,6 +10,7 @@ from promin_postgres.scheduler._records import (
     SchedulerHealth,
     ScheduleState,
     ScheduleTick,
+    Standing,
     TickKind,
     TickStatus,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "ScheduleState",
     "ScheduleTick",
     "SchedulerHealth",
+    "Standing",
     "TickEnvelope",
     "TickKind",
     "TickStatus",

@@ -123,8 +123,8 @@ class AsyncDefinitions:
         ids = [row["schedule_id"] for row in rows]
         key = advisory_key("schedules", core.sql.names.schema, core.settings.namespace)
         async with core.joined(connection) as joined:
-            await core.sql.execute(sql.LOCK_REGISTRATION, {"key": key}, connection=joined)
-            old = {row["schedule_id"]: row for row in await self._locked(ids, joined)}
+            await core.sql.execute(sql.LOCK_REGISTRATION, {"key": key} | core.patience(connection), connection=joined)
+            old = {row["schedule_id"]: row for row in await self._locked(ids, joined, connection)}
             now = await self._now(joined)
             for row in rows:
                 before = old.get(row["schedule_id"])
@@ -138,13 +138,14 @@ class AsyncDefinitions:
                     await core.sql.execute(sql.REGISTER, params, connection=joined)
             if remove_missing:
                 await self._remove(ids, all_but=True, connection=joined)
-            found = {row["schedule_id"]: state_of(row) for row in await self._locked(ids, joined)}
+            found = {row["schedule_id"]: state_of(row) for row in await self._locked(ids, joined, connection)}
         self._rung()
         return [found[one] for one in ids]
 
-    async def _locked(self, ids: Sequence[str], connection: Any) -> list[dict[str, Any]]:
+    async def _locked(self, ids: Sequence[str], connection: Any, callers: Any) -> list[dict[str, Any]]:
         core = self._core
-        return await core.fetch(sql.LOCK, core.namespace | core.clock | {"schedule_ids": ids}, connection=connection)
+        params = core.namespace | core.clock | core.patience(callers) | {"schedule_ids": ids}
+        return await core.fetch(sql.LOCK, params, connection=connection)
 
     async def _now(self, connection: Any = None) -> datetime:
         (row,) = await self._core.fetch(sql.PRESENT, self._core.clock, connection=connection)
@@ -194,7 +195,7 @@ class AsyncDefinitions:
         """
         core = self._core
         async with core.joined(connection) as joined:
-            rows = await self._locked([check_text("id", id)], joined)
+            rows = await self._locked([check_text("id", id)], joined, connection)
             for row in rows:
                 step = resumed(row, row["present"], catch_up=catch_up)
                 params = {"id": row["id"], "scheduled_at": step.scheduled_at, "due_at": step.due_at}
@@ -249,10 +250,10 @@ class AsyncDefinitions:
         core = self._core
         made: list[dict[str, Any]] = []
         async with core.joined(connection) as joined:
-            rows = await self._locked([check_text("id", id)], joined)
+            rows = await self._locked([check_text("id", id)], joined, connection)
             for row in rows:
                 fire = Fire(scheduled_at=row["present"], kind="manual")
-                made = await core.make(joined, [_asked(row, [fire], row["overlap_policy"])])
+                made = await core.make([_asked(row, [fire], row["overlap_policy"])], joined, core.bell(connection))
         if not rows:
             raise NotFound("schedule", id)
         return None if made[0]["status"] == "skipped" else tick_of(rows[0], made[0])
@@ -289,7 +290,7 @@ class AsyncDefinitions:
         bounds = {"range_start": start, "range_end": end}
         too_many = 0
         async with core.joined(connection) as joined:
-            rows = await self._locked([check_text("id", id)], joined)
+            rows = await self._locked([check_text("id", id)], joined, connection)
             for row in rows:
                 before = await core.fetch(sql.BACKFILLED, bounds | {"id": row["id"]}, connection=joined)
                 done = {tick["scheduled_at"] for tick in before}
@@ -297,7 +298,7 @@ class AsyncDefinitions:
                 too_many = count if count > _MOST_AT_ONCE else 0
                 fires = [Fire(scheduled_at=moment, kind="backfill") for moment in moments if moment not in done]
                 if fires and not too_many:
-                    await core.make(joined, [_asked(row, fires, overlap)])
+                    await core.make([_asked(row, fires, overlap)], joined, core.bell(connection))
                 found = await core.fetch(sql.BACKFILLED, bounds | {"id": row["id"]}, connection=joined)
                 ticks = [tick_of(row, tick) for tick in found]
         if not rows:

@@ -94,8 +94,8 @@ class AsyncLoop:
         self._leads, self._leader, self._polled_at = seen["leads"], seen["leader"], seen["present"]
         poll_interval = self._core.settings.poll_interval
         if not self._leads:
-            left = seen["lease_left"]
-            return jittered(poll_interval) if left is None else max(0.0, min(jittered(poll_interval), left))
+            apart = 2 * poll_interval - jittered(poll_interval)  # no sooner than the poll interval, and not together
+            return apart if seen["lease_left"] is None else float(min(apart, seen["lease_left"]))
         if not seen["due"]:
             return poll_interval if seen["wait"] is None else float(seen["wait"])
         fired, found = await self._core.fire_due()

@@ -137,7 +137,7 @@ class AsyncTicks:
 
     async def _promote(self, schedule: int | None, *, connection: Any = None) -> None:
         core = self.core
-        params = core.namespace | core.bell | {"schedule": schedule}
+        params = core.namespace | core.bell(connection) | {"schedule": schedule}
         await core.sql.fetch_all(sql.PROMOTE, params, connection=connection)
 
 

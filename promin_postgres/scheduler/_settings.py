@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
@@ -100,8 +101,8 @@ def row_of(schedule: Schedule) -> dict[str, Any]:
         raise InvalidArgument("end_at", end_at, f"must be after start_at, {start_at}")
     if schedule.max_fires is not None:
         check_count("max_fires", schedule.max_fires, least=1, most=_UNBOUNDED)
-    if schedule.metadata is not None and not isinstance(schedule.metadata, dict):
-        raise InvalidArgument("metadata", schedule.metadata, "must be a dict")
+    if schedule.metadata is not None and not isinstance(schedule.metadata, Mapping):
+        raise InvalidArgument("metadata", schedule.metadata, "must be a mapping")
     row = {
         "schedule_id": check_text("id", schedule.id),
         "name": check_text("name", schedule.id if schedule.name is None else schedule.name),
@@ -120,7 +121,7 @@ def row_of(schedule: Schedule) -> dict[str, Any]:
         "end_at": end_at,
         "max_fires": schedule.max_fires,
         "pause_on_failure": _check_flag("pause_on_failure", schedule.pause_on_failure),
-        "metadata": None if schedule.metadata is None else JSON.encode(schedule.metadata, subject="metadata"),
+        "metadata": None if schedule.metadata is None else JSON.encode(dict(schedule.metadata), subject="metadata"),
     }
     times_of(row | {"anchor_at": start_at or _EPOCH})
     return row

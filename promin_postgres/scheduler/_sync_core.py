@@ -42,9 +42,17 @@ class SchedulerCore:
         self.sql = db.executor(schema=schema, table_prefix=table_prefix)
         self.namespace = {"namespace": settings.namespace}
         self.channel, door = settings.bell_of(self.sql.names.schema, self.sql.names.table_prefix)
-        self.bell = {"channel": self.channel, "door": door}
+        self._door = door
         self._clock = clock
         self._token = uuid.uuid4()
+
+    def bell(self, connection: Any) -> dict[str, Any]:
+        """The parameters with which a statement rings; in a caller's transaction it rings without trying the door."""
+        return {"channel": self.channel, "door": self._door, "ring": connection is not None}
+
+    def patience(self, connection: Any) -> dict[str, str | None]:
+        """For how long the server lets a transaction of ours sit on locks; a caller's keeps its own setting."""
+        return {"patience": None if connection is not None else f"{self.settings.lease // timedelta(milliseconds=1)}ms"}
 
     @property
     def clock(self) -> dict[str, datetime | None]:
@@ -112,10 +120,10 @@ class SchedulerCore:
 
     def _fire(self, ids: Sequence[int] | None) -> tuple[int, int]:
         with self.db.transaction() as connection:
-            params = {"ids": ids, "limit": BATCH, "patience": f"{int(self.settings.lease.total_seconds() * 1000)}ms"}
-            rows = self.fetch(sql.LOCK_DUE, self.namespace | self.clock | params, connection=connection)
+            params = self.namespace | self.clock | self.patience(None) | {"ids": ids, "limit": BATCH}
+            rows = self.fetch(sql.LOCK_DUE, params, connection=connection)
             firings = [self._firing(row) for row in rows]
-            made = self.make(connection, firings)
+            made = self.make(firings, connection, self.bell(None))
         return sum(tick["status"] != "skipped" for tick in made), len(rows)
 
     def _firing(self, row: Mapping[str, Any]) -> Firing:
@@ -124,7 +132,9 @@ class SchedulerCore:
             row=row, fires=planned.fires, policy=row["overlap_policy"], next=planned.next, missed=planned.missed
         )
 
-    def make(self, connection: Any, firings: Sequence[Firing]) -> list[dict[str, Any]]:
+    def make(
+        self, firings: Sequence[Firing], connection: Any, bell: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
         """Make the ticks of schedules that this transaction has locked, and move the schedules on.
 
         Whatever a tick is to start durably belongs after this, on the same connection: it commits with the tick.
@@ -144,7 +154,7 @@ class SchedulerCore:
         if cancels:
             self.fetch(sql.CANCEL_OPEN, {"ids": cancels, "reason": CANCELLED}, connection=connection)
         return self.fetch(
-            sql.FIRE, self.namespace | self.clock | self.bell | _columns(firings), connection=connection
+            sql.FIRE, self.namespace | self.clock | dict(bell) | _columns(firings), connection=connection
         )
 
 

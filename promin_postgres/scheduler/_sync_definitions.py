@@ -124,8 +124,8 @@ class Definitions:
         ids = [row["schedule_id"] for row in rows]
         key = advisory_key("schedules", core.sql.names.schema, core.settings.namespace)
         with core.joined(connection) as joined:
-            core.sql.execute(sql.LOCK_REGISTRATION, {"key": key}, connection=joined)
-            old = {row["schedule_id"]: row for row in self._locked(ids, joined)}
+            core.sql.execute(sql.LOCK_REGISTRATION, {"key": key} | core.patience(connection), connection=joined)
+            old = {row["schedule_id"]: row for row in self._locked(ids, joined, connection)}
             now = self._now(joined)
             for row in rows:
                 before = old.get(row["schedule_id"])
@@ -139,13 +139,14 @@ class Definitions:
                     core.sql.execute(sql.REGISTER, params, connection=joined)
             if remove_missing:
                 self._remove(ids, all_but=True, connection=joined)
-            found = {row["schedule_id"]: state_of(row) for row in self._locked(ids, joined)}
+            found = {row["schedule_id"]: state_of(row) for row in self._locked(ids, joined, connection)}
         self._rung()
         return [found[one] for one in ids]
 
-    def _locked(self, ids: Sequence[str], connection: Any) -> list[dict[str, Any]]:
+    def _locked(self, ids: Sequence[str], connection: Any, callers: Any) -> list[dict[str, Any]]:
         core = self._core
-        return core.fetch(sql.LOCK, core.namespace | core.clock | {"schedule_ids": ids}, connection=connection)
+        params = core.namespace | core.clock | core.patience(callers) | {"schedule_ids": ids}
+        return core.fetch(sql.LOCK, params, connection=connection)
 
     def _now(self, connection: Any = None) -> datetime:
         (row,) = self._core.fetch(sql.PRESENT, self._core.clock, connection=connection)
@@ -195,7 +196,7 @@ class Definitions:
         """
         core = self._core
         with core.joined(connection) as joined:
-            rows = self._locked([check_text("id", id)], joined)
+            rows = self._locked([check_text("id", id)], joined, connection)
             for row in rows:
                 step = resumed(row, row["present"], catch_up=catch_up)
                 params = {"id": row["id"], "scheduled_at": step.scheduled_at, "due_at": step.due_at}
@@ -250,10 +251,10 @@ class Definitions:
         core = self._core
         made: list[dict[str, Any]] = []
         with core.joined(connection) as joined:
-            rows = self._locked([check_text("id", id)], joined)
+            rows = self._locked([check_text("id", id)], joined, connection)
             for row in rows:
                 fire = Fire(scheduled_at=row["present"], kind="manual")
-                made = core.make(joined, [_asked(row, [fire], row["overlap_policy"])])
+                made = core.make([_asked(row, [fire], row["overlap_policy"])], joined, core.bell(connection))
         if not rows:
             raise NotFound("schedule", id)
         return None if made[0]["status"] == "skipped" else tick_of(rows[0], made[0])
@@ -290,7 +291,7 @@ class Definitions:
         bounds = {"range_start": start, "range_end": end}
         too_many = 0
         with core.joined(connection) as joined:
-            rows = self._locked([check_text("id", id)], joined)
+            rows = self._locked([check_text("id", id)], joined, connection)
             for row in rows:
                 before = core.fetch(sql.BACKFILLED, bounds | {"id": row["id"]}, connection=joined)
                 done = {tick["scheduled_at"] for tick in before}
@@ -298,7 +299,7 @@ class Definitions:
                 too_many = count if count > _MOST_AT_ONCE else 0
                 fires = [Fire(scheduled_at=moment, kind="backfill") for moment in moments if moment not in done]
                 if fires and not too_many:
-                    core.make(joined, [_asked(row, fires, overlap)])
+                    core.make([_asked(row, fires, overlap)], joined, core.bell(connection))
                 found = core.fetch(sql.BACKFILLED, bounds | {"id": row["id"]}, connection=joined)
                 ticks = [tick_of(row, tick) for tick in found]
         if not rows:

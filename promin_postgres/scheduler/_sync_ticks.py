@@ -138,7 +138,7 @@ class Ticks:
 
     def _promote(self, schedule: int | None, *, connection: Any = None) -> None:
         core = self.core
-        params = core.namespace | core.bell | {"schedule": schedule}
+        params = core.namespace | core.bell(connection) | {"schedule": schedule}
         core.sql.fetch_all(sql.PROMOTE, params, connection=connection)
 
 

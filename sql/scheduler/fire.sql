@@ -33,7 +33,7 @@ WITH made AS (
 SELECT m.schedule, m.number, m.kind, m.catch_up, m.scheduled_at, m.previous_at, m.fired_at, m.status, m.reason
 FROM made m
 WHERE (SELECT CASE
-                  WHEN pg_try_advisory_xact_lock_shared(%(door)s::bigint) THEN true
+                  WHEN NOT %(ring)s::boolean AND pg_try_advisory_xact_lock_shared(%(door)s::bigint) THEN true
                   ELSE pg_notify(%(channel)s::text, '') IS NOT NULL
               END)
 ORDER BY m.schedule, m.number

@@ -45,6 +45,6 @@ WITH RECURSIVE waiting AS (
 SELECT p.number
 FROM promoted p
 WHERE (SELECT CASE
-                  WHEN pg_try_advisory_xact_lock_shared(%(door)s::bigint) THEN true
+                  WHEN NOT %(ring)s::boolean AND pg_try_advisory_xact_lock_shared(%(door)s::bigint) THEN true
                   ELSE pg_notify(%(channel)s::text, '') IS NOT NULL
               END)

@@ -95,9 +95,8 @@ def test_an_idle_scheduler_sends_one_statement_per_poll_interval(promin_dsn):
             until(lambda idle=scheduler: idle.health().polled_at)
             begun, began = len(sent), time.monotonic()
             until(lambda since=begun: len(sent) >= since + 10)
-            # The follower polls a little more often: its pauses are jittered, by a fifth at most.
             polls = (time.monotonic() - began) / 0.25
-            assert len(sent) - begun <= (polls if scheduler is leader else polls * 9 / 4) + 2
+            assert len(sent) - begun <= (polls + 1) * (1 if scheduler is leader else 2)
         for scheduler in (leader, follower):
             scheduler.stop()
 

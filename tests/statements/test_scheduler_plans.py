@@ -52,7 +52,8 @@ def loaded(promin_server):
 
 NAMESPACE = {"namespace": "full"}
 LOOK = NAMESPACE | {"clock": None}
-BELL = {"door": 1, "channel": "c"}
+BELL = {"door": 1, "channel": "c", "ring": False}
+PATIENCE = {"patience": "10s"}
 LEASE = {"receipt": 1, "visibility_timeout": timedelta(seconds=30)}
 POLL = {"token": UUID(int=1), "instance_id": "i", "lease": timedelta(10), "poll_interval": timedelta(seconds=1)}
 ONE = {"number": 4, "receipt": 1}
@@ -60,8 +61,8 @@ ONE = {"number": 4, "receipt": 1}
 CASES = {
     "poll": (sql.POLL, LOOK | POLL, 20),
     "find due": (sql.FIND_DUE, LOOK | {"limit": 250}, 3 * DUE),
-    "lock due": (sql.LOCK_DUE, LOOK | {"ids": None, "limit": 250, "patience": "10s"}, 5 * DUE),
-    "lock": (sql.LOCK, LOOK | {"schedule_ids": ["s7", "s8"]}, 20),
+    "lock due": (sql.LOCK_DUE, LOOK | {"ids": None, "limit": 250} | PATIENCE, 5 * DUE),
+    "lock": (sql.LOCK, LOOK | {"schedule_ids": ["s7", "s8"]} | PATIENCE, 20),
     "load one": (sql.LOAD, LOOK | {"schedule_id": "s7", "enabled": None}, SCHEDULES),
     "count open": (sql.COUNT_OPEN, {"ids": [10, 20, 30]}, 40),
     "cancel open": (sql.CANCEL_OPEN, {"ids": [10, 20, 30], "reason": "r"}, 60),
