@@ -230,3 +230,9 @@ class Firing:
             row["id"], step.scheduled_at, step.due_at, last, row["ticks"] + len(self.made), fires,
             row["missed"] + self.missed,
         )  # fmt: skip
+
+
+def asked(row: Mapping[str, Any], fires: Sequence[Fire], policy: str, *, limit: int | None = None) -> Firing:
+    """Ticks that somebody asked for: the schedule goes on as it would have."""
+    step = Next(scheduled_at=row["scheduled_at"], due_at=row["due_at"])
+    return Firing(row=row, fires=fires, policy=policy, next=step, scheduled=False, limit=limit)

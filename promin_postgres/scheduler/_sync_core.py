@@ -132,9 +132,7 @@ class SchedulerCore:
             row=row, fires=planned.fires, policy=row["overlap_policy"], next=planned.next, missed=planned.missed
         )
 
-    def make(
-        self, firings: Sequence[Firing], connection: Any, bell: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
+    def make(self, firings: Sequence[Firing], connection: Any, bell: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Make the ticks of schedules that this transaction has locked, and move the schedules on.
 
         Whatever a tick is to start durably belongs after this, on the same connection: it commits with the tick.

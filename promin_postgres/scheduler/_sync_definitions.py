@@ -13,7 +13,7 @@ from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.errors import InvalidArgument, NotFound
 from promin_postgres.scheduler import _statements as sql
 from promin_postgres.scheduler._sync_core import SchedulerCore
-from promin_postgres.scheduler._plan import Fire, Firing, Next, registered, resumed, upcoming
+from promin_postgres.scheduler._plan import Fire, asked, registered, resumed, upcoming
 from promin_postgres.scheduler._records import (
     DstFold,
     DstGap,
@@ -254,7 +254,7 @@ class Definitions:
             rows = self._locked([check_text("id", id)], joined, connection)
             for row in rows:
                 fire = Fire(scheduled_at=row["present"], kind="manual")
-                made = core.make([_asked(row, [fire], row["overlap_policy"])], joined, core.bell(connection))
+                made = core.make([asked(row, [fire], row["overlap_policy"])], joined, core.bell(connection))
         if not rows:
             raise NotFound("schedule", id)
         return None if made[0]["status"] == "skipped" else tick_of(rows[0], made[0])
@@ -299,7 +299,7 @@ class Definitions:
                 too_many = count if count > _MOST_AT_ONCE else 0
                 fires = [Fire(scheduled_at=moment, kind="backfill") for moment in moments if moment not in done]
                 if fires and not too_many:
-                    core.make([_asked(row, fires, overlap)], joined, core.bell(connection))
+                    core.make([asked(row, fires, overlap, limit=_MOST_AT_ONCE)], joined, core.bell(connection))
                 found = core.fetch(sql.BACKFILLED, bounds | {"id": row["id"]}, connection=joined)
                 ticks = [tick_of(row, tick) for tick in found]
         if not rows:
@@ -341,13 +341,6 @@ class Definitions:
             while gone := self._core.sql.execute(sql.PURGE, params | {"schedule": row["id"]}):
                 total += gone
         return total
-
-
-def _asked(row: Mapping[str, Any], fires: Sequence[Fire], policy: str) -> Firing:
-    """Ticks that somebody asked for: the schedule goes on as it would have."""
-    step = Next(scheduled_at=row["scheduled_at"], due_at=row["due_at"])
-    limit = None if fires[0].kind == "manual" else _MOST_AT_ONCE
-    return Firing(row=row, fires=fires, policy=policy, next=step, scheduled=False, limit=limit)
 
 
 _INSTANT = timedelta(microseconds=1)

@@ -49,7 +49,7 @@ datetime.datetime, time.time = Wrong, lambda: tell() + 3600 * hours
 
 from promin_postgres.scheduler import create_durable_scheduler
 
-create_durable_scheduler(dsn, instance_id=sys.argv[3], poll_interval=0.3, lease=float(sys.argv[4])).run()
+create_durable_scheduler(dsn, instance_id=sys.argv[3], poll_interval=0.3, lease=float(sys.argv[4]), grace=120).run()
 """
 
 

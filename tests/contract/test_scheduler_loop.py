@@ -29,7 +29,7 @@ def test_ticks_fire_on_time_whatever_the_poll_interval(make):
     until(lambda: scheduler.get("s").standing == "finished")
     lateness = sorted(tick.lateness for tick in scheduler.history("s"))
     assert lateness[0] >= timedelta(0)
-    assert lateness[2] < timedelta(seconds=0.15)
+    assert lateness[2] < timedelta(seconds=1)
 
 
 def test_run_ends_by_stop(make):
@@ -65,7 +65,7 @@ def test_one_leads_and_hands_over_at_once_when_it_stops(make):
 def test_a_leader_that_died_is_followed_within_its_lease(make, promin_dsn):
     with psycopg.connect(promin_dsn) as connection:
         connection.execute(
-            "INSERT INTO wf_scheduler_leases VALUES ('', gen_random_uuid(), 'dead', now() + interval '1.5 seconds')"
+            "INSERT INTO wf_scheduler_leases VALUES ('', gen_random_uuid(), 'dead', now() + interval '3 seconds')"
         )
     scheduler = make(poll_interval=60)
     scheduler.register("s", interval=0.2)
@@ -73,7 +73,7 @@ def test_a_leader_that_died_is_followed_within_its_lease(make, promin_dsn):
     scheduler.start()
     until(lambda: scheduler.health().leader == "dead")
     until(lambda: scheduler.health().is_leader)
-    assert 0.5 < time.monotonic() - began < 5
+    assert 1 < time.monotonic() - began < 10
     until(lambda: scheduler.history("s"))
 
 

@@ -95,11 +95,11 @@ def test_the_tick_in_hand_is_held_on_to(scheduler, clock):
     """For longer than its visibility timeout, while another consumer looks for ticks."""
     fire(scheduler, clock)
     got = []
-    with scheduler.stream(visibility_timeout=0.6) as slow, scheduler.stream() as other:
+    with scheduler.stream(visibility_timeout=1.5) as slow, scheduler.stream() as other:
         assert next(slow).tick_number == 0
         waiting = threading.Thread(target=lambda: got.append(next(other)))
         waiting.start()
-        waiting.join(1.5)
+        waiting.join(3)
         assert got == []
         fire(scheduler, clock)
         waiting.join(10)
