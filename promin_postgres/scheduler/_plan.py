@@ -14,6 +14,7 @@ from promin_postgres.scheduler._settings import times_of
 
 _TRIGGER = ("cron", "every", "rrule", "timezone", "dst_gap", "dst_fold", "start_at")
 _INSTANT = timedelta(microseconds=1)
+CANCELLED = "cancelled by the next tick"
 
 
 @attrs.frozen(kw_only=True)
@@ -147,31 +148,25 @@ def decide(
     `most` bounds how many are not skipped; what comes after it is not made at all.
     """
     made: list[Made] = []
+    fired = 0
     cancels = policy == "cancel_previous" and bool(fires) and ready + queued > 0
     for fire in fires:
-        if most is not None and sum(one.status != "skipped" for one in made) >= most:
+        if fired == most:
             break
-        is_open = ready + queued > 0
-        if policy == "allow" or not is_open:
+        fired += 1
+        if policy in ("allow", "cancel_previous") or ready + queued == 0:
+            if policy == "cancel_previous" and made:
+                made[-1] = attrs.evolve(made[-1], status="cancelled", reason=CANCELLED)
             made.append(Made(fire=fire, status="ready"))
             ready += 1
-        elif policy == "cancel_previous":
-            made = [_cancelled(one) for one in made]
-            made.append(Made(fire=fire, status="ready"))
         elif policy != "skip" and queued < limit:
             made.append(Made(fire=fire, status="queued"))
             queued += 1
         else:
             reason = "the previous tick is not settled" if policy == "skip" else "the buffer is full"
             made.append(Made(fire=fire, status="skipped", reason=reason))
+            fired -= 1
     return made, cancels
-
-
-CANCELLED = "cancelled by the next tick"
-
-
-def _cancelled(made: Made) -> Made:
-    return attrs.evolve(made, status="cancelled", reason=CANCELLED) if made.status == "ready" else made
 
 
 @attrs.define(kw_only=True)
