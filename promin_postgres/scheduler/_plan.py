@@ -66,7 +66,7 @@ def following(row: Mapping[str, Any], after: datetime) -> Next:
     if row["max_fires"] is not None and row["fires"] >= row["max_fires"]:
         return Next()
     start = row["start_at"]
-    found = times_of(dict(row)).after(after if start is None else max(after, start - _INSTANT))
+    found = times_of(row).after(after if start is None else max(after, start - _INSTANT))
     if found is None or (row["end_at"] is not None and found >= row["end_at"]):
         return Next()
     return Next(scheduled_at=found, due_at=due(row, found))
@@ -119,7 +119,7 @@ def plan(row: Mapping[str, Any], now: datetime, grace: timedelta) -> Plan:
     A fire time that is due within the grace fires as scheduled. Of those before, the newest `max_catch_up` are made up
     for, and the rest is missed.
     """
-    times = times_of(dict(row))
+    times = times_of(row)
     begin = row["scheduled_at"] - _INSTANT
     until = now if row["end_at"] is None else min(now, row["end_at"] - _INSTANT)
     edge = max(begin, min(until, now - grace - row["jitter"]))

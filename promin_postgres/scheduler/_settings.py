@@ -15,7 +15,7 @@ from promin_postgres._time import Seconds, check_moment, check_seconds
 from promin_postgres.bell import channel_name, door_key
 from promin_postgres.codec import JSON
 from promin_postgres.errors import InvalidArgument
-from promin_postgres.scheduler._firing import fire_times
+from promin_postgres.scheduler._firing import FireTimes, fire_times
 from promin_postgres.scheduler._records import DstFold, DstGap, OverlapPolicy, Schedule
 
 LONGEST_ID = 255
@@ -59,6 +59,15 @@ def check_overlap(argument: str, value: OverlapPolicy) -> OverlapPolicy:
     return value
 
 
+def _check_interval(value: Seconds | None) -> timedelta | None:
+    if value is None:
+        return None
+    seconds = check_seconds("interval", value, positive=True)
+    if seconds < _SHORTEST:
+        raise InvalidArgument("interval", value, f"must be at least {_SHORTEST} seconds")
+    return timedelta(seconds=seconds)
+
+
 def check_instant(argument: str, value: datetime) -> datetime:
     """A moment in UTC, where a day always has 24 hours."""
     return check_moment(argument, value).astimezone(UTC)
@@ -86,12 +95,6 @@ def row_of(schedule: Schedule) -> dict[str, Any]:
         raise InvalidArgument(
             " or ".join(given or triggers), shown, "exactly one of cron, interval, rrule must be given"
         )
-    interval = None
-    if schedule.interval is not None:
-        seconds = check_seconds("interval", schedule.interval, positive=True)
-        if seconds < _SHORTEST:
-            raise InvalidArgument("interval", schedule.interval, f"must be at least {_SHORTEST} seconds")
-        interval = timedelta(seconds=seconds)
     jitter = check_seconds("jitter", schedule.jitter)
     if jitter > _LONGEST_JITTER:
         raise InvalidArgument("jitter", schedule.jitter, "must be at most a week")
@@ -107,15 +110,15 @@ def row_of(schedule: Schedule) -> dict[str, Any]:
         "schedule_id": check_text("id", schedule.id),
         "name": check_text("name", schedule.id if schedule.name is None else schedule.name),
         "cron": schedule.cron,
-        "every": interval,
+        "every": _check_interval(schedule.interval),
         "rrule": schedule.rrule,
         "timezone": schedule.timezone,
-        "overlap_policy": check_overlap("overlap_policy", schedule.overlap_policy),
-        "buffer_limit": check_count("buffer_limit", schedule.buffer_limit, least=1, most=100_000),
-        "max_catch_up": check_count("max_catch_up", schedule.max_catch_up, least=0, most=1_000),
+        "overlap_policy": schedule.overlap_policy,
+        "buffer_limit": schedule.buffer_limit,
+        "max_catch_up": schedule.max_catch_up,
         "jitter": timedelta(seconds=jitter),
-        "dst_gap": _check_choice("dst_gap", schedule.dst_gap, DstGap),
-        "dst_fold": _check_choice("dst_fold", schedule.dst_fold, DstFold),
+        "dst_gap": schedule.dst_gap,
+        "dst_fold": schedule.dst_fold,
         "enabled": _check_flag("enabled", schedule.enabled),
         "start_at": start_at,
         "end_at": end_at,
@@ -127,11 +130,20 @@ def row_of(schedule: Schedule) -> dict[str, Any]:
     return row
 
 
-def times_of(row: dict[str, Any]) -> Any:
-    """The fire times of a row of schedules."""
+def times_of(row: Mapping[str, Any]) -> FireTimes:
+    """The fire times of a row of schedules.
+
+    Raises:
+        InvalidArgument: The row cannot be evaluated: also one that was well when it was registered.
+    """
+    check_overlap("overlap_policy", row["overlap_policy"])
+    _check_choice("dst_gap", row["dst_gap"], DstGap)
+    _check_choice("dst_fold", row["dst_fold"], DstFold)
+    check_count("buffer_limit", row["buffer_limit"], least=1, most=100_000)
+    check_count("max_catch_up", row["max_catch_up"], least=0, most=1_000)
     return fire_times(
         cron=row["cron"],
-        interval=row["every"],
+        interval=_check_interval(row["every"]),
         rrule=row["rrule"],
         timezone=row["timezone"],
         dst_gap=row["dst_gap"],
