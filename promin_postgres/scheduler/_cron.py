@@ -88,8 +88,6 @@ class CronTimes:
     """
 
     def __init__(self, expression: str) -> None:
-        if not isinstance(expression, str):
-            raise InvalidArgument("cron", expression, "must be a string")
         lowered = expression.strip().lower()
         fields = _ALIASES.get(lowered, lowered).split()
         if len(fields) not in (5, 6):

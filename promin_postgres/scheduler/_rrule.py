@@ -30,7 +30,7 @@ class RuleTimes:
             from dateutil import rrule as library
         except ImportError:
             raise ConfigurationError("rrule needs python-dateutil: install promin-postgres[rrule]") from None
-        body = text.strip().removeprefix("RRULE:") if isinstance(text, str) else ""
+        body = text.strip().removeprefix("RRULE:")
         if not body or "DTSTART" in body.upper() or "\n" in body:
             raise InvalidArgument("rrule", text, "must be one rule, as in FREQ=DAILY;BYHOUR=9 (it begins at start_at)")
         self._start = start.replace(microsecond=0)

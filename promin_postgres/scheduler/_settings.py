@@ -95,6 +95,10 @@ def row_of(schedule: Schedule) -> dict[str, Any]:
         raise InvalidArgument(
             " or ".join(given or triggers), shown, "exactly one of cron, interval, rrule must be given"
         )
+    texts = {"cron": schedule.cron or "", "rrule": schedule.rrule or "", "timezone": schedule.timezone}
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise InvalidArgument(name, text, "must be a string")
     jitter = check_seconds("jitter", schedule.jitter)
     if jitter > _LONGEST_JITTER:
         raise InvalidArgument("jitter", schedule.jitter, "must be at most a week")
