@@ -50,6 +50,11 @@ CREATE TABLE wf_migrations (
     duration interval,
     CONSTRAINT wf_migrations_pkey PRIMARY KEY (version)
 );
+CREATE TABLE wf_paused_queues (
+    queue text NOT NULL,
+    paused_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT wf_paused_queues_pkey PRIMARY KEY (queue)
+);
 CREATE TABLE wf_schedule_ticks (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     schedule bigint NOT NULL,
@@ -134,6 +139,71 @@ CREATE TABLE wf_step_attempts (
     duration interval,
     CONSTRAINT wf_step_attempts_pkey PRIMARY KEY (workflow, run, step_name, task_index, attempt_type, attempt)
 );
+CREATE TABLE wf_step_history (
+    id bigint NOT NULL,
+    run integer NOT NULL,
+    priority smallint NOT NULL,
+    status smallint NOT NULL,
+    attempt integer NOT NULL,
+    deliveries integer NOT NULL,
+    concurrency_limit integer,
+    created_at timestamp with time zone NOT NULL,
+    claimed_at timestamp with time zone,
+    completed_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    duration interval,
+    claimed_by text,
+    queue text NOT NULL,
+    workflow_id text NOT NULL,
+    step_name text NOT NULL,
+    namespace text,
+    concurrency_key text,
+    input json,
+    prev_results json,
+    result json,
+    error json,
+    CONSTRAINT wf_step_history_pkey PRIMARY KEY (id)
+);
+CREATE INDEX wf_step_history_by_age ON wf_step_history USING brin (completed_at) WITH (autosummarize='true');
+CREATE INDEX wf_step_history_dead ON wf_step_history USING btree (queue, id) WHERE (status = 9);
+CREATE TABLE wf_step_limits (
+    concurrency_key text NOT NULL,
+    seats integer NOT NULL,
+    taken integer NOT NULL,
+    granted integer NOT NULL,
+    CONSTRAINT wf_step_limits_pkey PRIMARY KEY (concurrency_key)
+);
+CREATE TABLE wf_step_queue (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    lane bigint NOT NULL GENERATED ALWAYS AS hashtextextended(workflow_id, (0)::bigint),
+    run integer NOT NULL DEFAULT 1,
+    priority smallint NOT NULL,
+    gate smallint NOT NULL DEFAULT 0,
+    holds_seat boolean NOT NULL DEFAULT false,
+    attempt integer NOT NULL DEFAULT 1,
+    deliveries integer NOT NULL DEFAULT 0,
+    lease integer NOT NULL DEFAULT 0,
+    concurrency_limit integer,
+    created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    available_at timestamp with time zone,
+    claimed_at timestamp with time zone,
+    claimed_by text,
+    queue text NOT NULL,
+    workflow_id text NOT NULL,
+    step_name text NOT NULL,
+    namespace text,
+    concurrency_key text,
+    input json,
+    prev_results json,
+    error json,
+    CONSTRAINT wf_step_queue_pkey PRIMARY KEY (id)
+) WITH (fillfactor=50);
+CREATE INDEX wf_step_queue_delayed ON wf_step_queue USING btree (available_at) WHERE (gate = 1);
+CREATE INDEX wf_step_queue_lanes ON wf_step_queue USING btree (queue, lane, priority DESC, id) WHERE (gate = 0);
+CREATE INDEX wf_step_queue_lanes_in_namespace ON wf_step_queue USING btree (namespace, queue, lane, priority DESC, id) WHERE ((gate = 0) AND (namespace IS NOT NULL));
+CREATE INDEX wf_step_queue_parked ON wf_step_queue USING btree (concurrency_key, queue, priority DESC, id) WHERE (gate = 2);
+CREATE INDEX wf_step_queue_ready ON wf_step_queue USING btree (queue, priority, id) WHERE (gate = 0);
+CREATE INDEX wf_step_queue_ready_in_namespace ON wf_step_queue USING btree (namespace, queue, priority, id) WHERE ((gate = 0) AND (namespace IS NOT NULL));
+CREATE UNIQUE INDEX wf_step_queue_unfinished ON wf_step_queue USING btree (lane, run, hashtextextended(step_name, (0)::bigint));
 CREATE TABLE wf_step_status (
     id smallint NOT NULL,
     name text NOT NULL,
@@ -145,6 +215,19 @@ CREATE TABLE wf_step_type (
     name text NOT NULL,
     CONSTRAINT wf_step_type_name_key UNIQUE (name),
     CONSTRAINT wf_step_type_pkey PRIMARY KEY (id)
+);
+CREATE TABLE wf_task_status (
+    id smallint NOT NULL,
+    name text NOT NULL,
+    CONSTRAINT wf_task_status_name_key UNIQUE (name),
+    CONSTRAINT wf_task_status_pkey PRIMARY KEY (id)
+);
+CREATE TABLE wf_workers (
+    id text NOT NULL,
+    started_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    seen_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT wf_workers_pkey PRIMARY KEY (id)
 );
 CREATE TABLE wf_workflow_leases (
     workflow bigint NOT NULL,

@@ -33,8 +33,8 @@ class Schedule:
         id: 1 to 255 characters, unique in the namespace.
         name: For people; by default the id.
         cron: Five fields (minute, hour, day of month, month, day of week), or six with the seconds first, or an alias
-            such as @daily. A day of the month may be `L`, the last one, and a day of the week `mon#2`, the second Monday
-            of the month, or `L1`, the last one.
+            such as @daily. A day of the month may be `L`, the last one; a day of the week `mon#2`, the second Monday of
+            the month, or `L1`, the last one.
         interval: Seconds or a timedelta, at least 0.01; counted in UTC from `start_at`, or from the registration.
         rrule: A recurrence rule (RFC 5545) of minutes or longer, which begins at `start_at` or at the registration;
             needs the extra `rrule`.
