@@ -24,6 +24,9 @@ from promin_postgres.scheduler._records import DstFold, DstGap
 from promin_postgres.scheduler._rrule import rule_times
 from promin_postgres.scheduler._zones import FIRST, LAST, TICK, Segment, segment_at, zone_of
 
+_FARTHEST = timedelta(days=2)
+"""More than any two clocks on walls are apart, a skipped day included."""
+
 
 class FireTimes(Protocol):
     """The fire times of a schedule."""
@@ -75,7 +78,9 @@ class Zoned:
 
     def after(self, moment: datetime) -> datetime | None:
         start = _naive(moment)
-        for begin, segment in self._segments(start):
+        begin = max(start, FIRST)
+        while begin < LAST:
+            segment = segment_at(self.zone, begin)
             if begin == segment.start > start and self._fires_in_gap(segment):
                 return _aware(begin)
             low, high = self._window(segment)
@@ -84,6 +89,7 @@ class Zoned:
                 return None
             if found < high:
                 return _aware(found - segment.offset)
+            begin = max(segment.end, found - _FARTHEST)  # nothing comes before `found`, in no gap either
         return None
 
     def between(self, after: datetime, until: datetime, keep: int) -> tuple[int, list[datetime]]:
