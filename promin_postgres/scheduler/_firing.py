@@ -89,7 +89,8 @@ class Zoned:
                 return None
             if found < high:
                 return _aware(found - segment.offset)
-            begin = max(segment.end, found - _FARTHEST)  # nothing comes before `found`, in no gap either
+            # Nothing comes before `found`, in no gap either, but for what the clocks repeat at the end of this segment.
+            begin = segment.end if segment.after < segment.offset else max(segment.end, found - _FARTHEST)
         return None
 
     def between(self, after: datetime, until: datetime, keep: int) -> tuple[int, list[datetime]]:

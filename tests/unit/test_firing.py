@@ -132,6 +132,11 @@ def test_a_time_that_comes_twice(fold, expected):
     assert first(times("30 2 * * *", zone="Europe/Berlin", fold=fold), 2, utc(2026, 10, 24, 12)) == expected
 
 
+def test_a_time_that_comes_twice_on_one_day_of_the_year():
+    of = times("15 2 31 oct *", zone="Europe/Madrid", fold="both")
+    assert first(of, 2, utc(2027, 1, 1)) == [utc(2027, 10, 31, 0, 15), utc(2027, 10, 31, 1, 15)]
+
+
 def test_a_day_that_never_was():
     """Samoa skipped 30 December 2011: what was to happen on it happens as the next day begins."""
     of = times("0 9 * * *", zone="Pacific/Apia")
