@@ -41,6 +41,14 @@ from promin_postgres.migrator import (
     migration_status,
 )
 from promin_postgres.queue import AsyncPgQueue, PgQueue
+from promin_postgres.scheduler import (
+    AsyncDurableScheduler,
+    DurableScheduler,
+    Schedule,
+    ScheduleTick,
+    async_create_durable_scheduler,
+    create_durable_scheduler,
+)
 from promin_postgres.streams import AsyncStream, Stream
 from promin_postgres.workflow import (
     AsyncPostgresWorkflowStorage,
@@ -57,6 +65,7 @@ __all__ = [
     "AlreadyExists",
     "AsyncChange",
     "AsyncDatabase",
+    "AsyncDurableScheduler",
     "AsyncPgChangeStream",
     "AsyncPgQueue",
     "AsyncPostgresWorkflowStorage",
@@ -71,6 +80,7 @@ __all__ = [
     "CursorInvalid",
     "Database",
     "DefinitionChanged",
+    "DurableScheduler",
     "InvalidArgument",
     "LeaseLost",
     "LookupMismatch",
@@ -82,6 +92,8 @@ __all__ = [
     "PostgresWorkflowStorage",
     "ProminError",
     "Retry",
+    "Schedule",
+    "ScheduleTick",
     "StepFailed",
     "StepStatus",
     "StepType",
@@ -92,12 +104,14 @@ __all__ = [
     "WorkflowInFlight",
     "WorkflowStatus",
     "WorkflowSuspended",
+    "async_create_durable_scheduler",
     "async_migrate",
     "async_migration_status",
     "async_seed_lookups",
     "async_validate_lookups",
     "async_workflow",
     "codec_for",
+    "create_durable_scheduler",
     "define_lookup",
     "migrate",
     "migration_sql",

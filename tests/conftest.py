@@ -7,10 +7,12 @@ from functools import partial
 from typing import Any
 
 import pytest
+from _schedules import Clock
 from _skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401 - hooks
 from _twins import Twin
 
 from promin_postgres.database import AsyncDatabase, Database
+from promin_postgres.scheduler import async_create_durable_scheduler, create_durable_scheduler
 from promin_postgres.workflow import async_workflow, workflow
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
 
@@ -43,3 +45,25 @@ def twin_storage(twin: Twin, twin_db: Any) -> Iterator[Any]:
 def new_workflow(twin: Twin, twin_storage: Any) -> Callable[..., Any]:
     """`workflow` or `async_workflow` on that storage: `new_workflow("w").step(...)`."""
     return partial(twin.pick(workflow, async_workflow), storage=twin_storage)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The clock of the schedulers that `make_scheduler` makes: it stands at noon until it is set."""
+    return Clock()
+
+
+@pytest.fixture
+def make_scheduler(twin: Twin, promin_dsn: str, clock: Clock) -> Iterator[Callable[..., Any]]:
+    """Makes schedulers on the database of this test, on a clock of its own unless `clock=None` is given."""
+    made = []
+
+    def make(dsn: str = promin_dsn, **options: Any) -> Any:
+        create = twin.pick(create_durable_scheduler, async_create_durable_scheduler)
+        scheduler = create(dsn, **({"clock": clock} | options))
+        made.append(scheduler)
+        return scheduler
+
+    yield make
+    for scheduler in made:
+        scheduler.close()

@@ -55,6 +55,75 @@ CREATE TABLE wf_paused_queues (
     paused_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT wf_paused_queues_pkey PRIMARY KEY (queue)
 );
+CREATE TABLE wf_schedule_ticks (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    schedule bigint NOT NULL,
+    number bigint NOT NULL,
+    namespace text NOT NULL,
+    kind text NOT NULL,
+    catch_up boolean NOT NULL,
+    scheduled_at timestamp with time zone NOT NULL,
+    previous_at timestamp with time zone,
+    fired_at timestamp with time zone NOT NULL,
+    status text NOT NULL,
+    reason text,
+    deliveries integer NOT NULL DEFAULT 0,
+    leased_until timestamp with time zone,
+    receipt bigint,
+    workflow_id text,
+    settled_at timestamp with time zone,
+    CONSTRAINT wf_schedule_ticks_pkey PRIMARY KEY (schedule, number)
+);
+CREATE UNIQUE INDEX wf_schedule_ticks_fire_key ON wf_schedule_ticks USING btree (schedule, kind, scheduled_at) WHERE (kind <> 'manual'::text);
+CREATE INDEX wf_schedule_ticks_open ON wf_schedule_ticks USING btree (schedule, number) WHERE (status = ANY (ARRAY['ready'::text, 'queued'::text]));
+CREATE INDEX wf_schedule_ticks_queued ON wf_schedule_ticks USING btree (namespace, schedule, number) WHERE (status = 'queued'::text);
+CREATE INDEX wf_schedule_ticks_ready ON wf_schedule_ticks USING btree (namespace, id) WHERE ((status = 'ready'::text) AND (workflow_id IS NULL));
+CREATE INDEX wf_schedule_ticks_run ON wf_schedule_ticks USING btree (workflow_id) WHERE (workflow_id IS NOT NULL);
+CREATE TABLE wf_scheduler_leases (
+    namespace text NOT NULL,
+    token uuid NOT NULL,
+    instance_id text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT wf_scheduler_leases_pkey PRIMARY KEY (namespace)
+);
+CREATE TABLE wf_schedules (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    namespace text NOT NULL,
+    schedule_id text NOT NULL,
+    name text NOT NULL,
+    cron text,
+    every interval,
+    rrule text,
+    timezone text NOT NULL,
+    overlap_policy text NOT NULL,
+    buffer_limit integer NOT NULL,
+    max_catch_up integer NOT NULL,
+    jitter interval NOT NULL,
+    dst_gap text NOT NULL,
+    dst_fold text NOT NULL,
+    enabled boolean NOT NULL,
+    start_at timestamp with time zone,
+    end_at timestamp with time zone,
+    max_fires bigint,
+    pause_on_failure boolean NOT NULL,
+    metadata json,
+    anchor_at timestamp with time zone NOT NULL,
+    scheduled_at timestamp with time zone,
+    due_at timestamp with time zone,
+    last_scheduled_at timestamp with time zone,
+    ticks bigint NOT NULL DEFAULT 0,
+    fires bigint NOT NULL DEFAULT 0,
+    missed bigint NOT NULL DEFAULT 0,
+    paused_at timestamp with time zone,
+    pause_reason text,
+    error text,
+    created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    updated_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT wf_schedules_pkey PRIMARY KEY (id),
+    CONSTRAINT wf_schedules_schedule_id_key UNIQUE (namespace, schedule_id),
+    CONSTRAINT wf_schedules_trigger_check CHECK ((num_nonnulls(cron, every, rrule) = 1))
+);
+CREATE INDEX wf_schedules_due ON wf_schedules USING btree (namespace, due_at) WHERE (due_at IS NOT NULL);
 CREATE TABLE wf_step_attempts (
     workflow bigint NOT NULL,
     run integer NOT NULL,

@@ -21,6 +21,18 @@ a process, whose power holds:
   shipping
   shipped, paid by P-1
 """,
+    "nightly_report.py": """\
+fires at 28 March, 03:30
+fires at 29 March, 04:00
+fires at 30 March, 03:30
+3 nights to make up for
+3 nights, as before: nothing is made twice
+report 0 is of 01 March
+report 1 is of 02 March
+report 2 is of 03 March
+beat 0
+beat 1
+""",
     "order_queue.py": """\
 refused: a cup, once more
 packed: a teapot

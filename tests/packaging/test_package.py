@@ -64,7 +64,9 @@ def test_the_metadata(metadata: Message) -> None:
     assert metadata["Name"] == "promin-postgres"
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"bench", "binary", "embedded", "testing", "dev"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {
+        "bench", "binary", "embedded", "rrule", "speed", "tzdata", "testing", "dev",
+    }  # fmt: skip
     required = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
     assert sorted(line.partition(">")[0] for line in required) == ["attrs", "croniter", "psycopg", "psycopg-pool"]
 

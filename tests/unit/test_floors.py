@@ -30,6 +30,7 @@ NOT_FOR_EVERY_USER = {"testing", "cli", "contrib"}
 
 CORE = {"psycopg", "psycopg_pool", "croniter", "attrs", NAME}
 OPTIONAL = {
+    "dateutil": ["scheduler/_rrule.py"],
     "django": ["contrib/django.py"],
     "docker": ["testing/_containers.py", "testing/_guard.py"],
     "fastapi": ["contrib/fastapi.py"],
