@@ -16,7 +16,6 @@ from functools import lru_cache
 from typing import Any, cast
 
 import attrs
-from croniter import croniter
 
 from promin_postgres.errors import InvalidArgument
 from promin_postgres.scheduler._zones import LAST, TICK
@@ -169,6 +168,8 @@ def cron_times(expression: str) -> CronTimes:
 
 
 def _expanded(expression: str) -> Any:
+    from croniter import croniter  # it starts a process when it is imported, and most programs have no schedules
+
     return croniter.expand(_SAME.sub(r"\1", expression), second_at_beginning=True)
 
 
