@@ -198,11 +198,11 @@ CREATE TABLE wf_step_queue (
     CONSTRAINT wf_step_queue_pkey PRIMARY KEY (id)
 ) WITH (fillfactor=50);
 CREATE INDEX wf_step_queue_delayed ON wf_step_queue USING btree (available_at) WHERE (gate = 1);
-CREATE INDEX wf_step_queue_lanes ON wf_step_queue USING btree (queue, lane, priority DESC, id) WHERE (gate = 0);
-CREATE INDEX wf_step_queue_lanes_in_namespace ON wf_step_queue USING btree (namespace, queue, lane, priority DESC, id) WHERE ((gate = 0) AND (namespace IS NOT NULL));
+CREATE INDEX wf_step_queue_lanes ON wf_step_queue USING btree (queue COLLATE "POSIX", lane, priority DESC, id) WHERE (gate < 1);
+CREATE INDEX wf_step_queue_lanes_in_namespace ON wf_step_queue USING btree (namespace, queue COLLATE "POSIX", lane, priority DESC, id) WHERE ((gate < 1) AND (namespace IS NOT NULL));
 CREATE INDEX wf_step_queue_parked ON wf_step_queue USING btree (concurrency_key, queue, priority DESC, id) WHERE (gate = 2);
-CREATE INDEX wf_step_queue_ready ON wf_step_queue USING btree (queue, priority, id) WHERE (gate = 0);
-CREATE INDEX wf_step_queue_ready_in_namespace ON wf_step_queue USING btree (namespace, queue, priority, id) WHERE ((gate = 0) AND (namespace IS NOT NULL));
+CREATE INDEX wf_step_queue_ready ON wf_step_queue USING btree (queue, priority, id) WHERE (gate < 1);
+CREATE INDEX wf_step_queue_ready_in_namespace ON wf_step_queue USING btree (namespace, queue, priority, id) WHERE ((gate < 1) AND (namespace IS NOT NULL));
 CREATE UNIQUE INDEX wf_step_queue_unfinished ON wf_step_queue USING btree (lane, run, hashtextextended(step_name, (0)::bigint));
 CREATE TABLE wf_step_status (
     id smallint NOT NULL,

@@ -35,6 +35,7 @@ from promin_postgres.steps._settings import (
     columns,
     encode_outcome,
     encode_task,
+    place,
     settlement,
     task_record,
 )
@@ -177,9 +178,14 @@ class AsyncPgStepQueue:
             if len(added) == len(todo):
                 ids.update(zip(todo, (row[0] for row in added), strict=True))
             else:
+                # Not looked for: what was added may be done with already.
+                new = {(workflow_id, run, step_name): task_id for task_id, workflow_id, run, step_name in added}
+                ids.update((number, new[place(rows[number])]) for number in todo if place(rows[number]) in new)
+                rest = [number for number in todo if number not in ids]
+                arrays = columns([rows[number] for number in rest])
                 places = {name: arrays[name] for name in ("workflow_ids", "runs", "step_names")}
                 found = await self._core.sql.fetch_all(sql.FIND_UNFINISHED, places, connection=connection)
-                ids.update((todo[row["number"] - 1], row["id"]) for row in found)
+                ids.update((rest[row["number"] - 1], row["id"]) for row in found)
             if len(ids) == len(rows):
                 return [ids[number] for number in range(len(rows))]
         missing = next(rows[number] for number in range(len(rows)) if number not in ids)
@@ -291,15 +297,12 @@ class AsyncPgStepQueue:
             stale_timeout: Of workers that were not heard of for so long, in seconds or as a timedelta.
             claimed_by: Of the workers of this name, alive or not.
         """
-        params = {
-            "stale_timeout": None
+        return await self._core.requeue_stuck(
+            stale_timeout=None
             if stale_timeout is None
             else timedelta(seconds=check_seconds("stale_timeout", stale_timeout)),
-            "claimed_by": None if claimed_by is None else check_text("claimed_by", claimed_by),
-        }
-        rows = await self._core.sql.fetch_all(sql.REQUEUE_STUCK, params)
-        await self._core.returned(rows)
-        return len(rows)
+            claimed_by=None if claimed_by is None else check_text("claimed_by", claimed_by),
+        )
 
     async def redrive(self, *, queue: str | None = None, limit: int | None = None) -> int:
         """Let dead tasks wait again, with all their deliveries, the oldest first; returns how many.

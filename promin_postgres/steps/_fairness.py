@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
 
@@ -40,7 +41,9 @@ def in_turn(tasks: Iterable[StepTask]) -> list[StepTask]:
 
 
 def next_turn(tasks: Sequence[StepTask], turn: int) -> int:
-    """Where the next round begins: behind the workflow that was reached last, going round from `turn`."""
+    """Where the next round begins, going round from `turn`: behind the last workflow that gave as many as any."""
     if not tasks:
         return turn
-    return max((task.lane for task in tasks), key=lambda lane: (lane - turn - 1) % 2**64)
+    given = Counter(task.lane for task in tasks)
+    most = max(given.values())
+    return max((lane for lane in given if given[lane] == most), key=lambda lane: (lane - turn - 1) % 2**64)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, get_args
 
+from psycopg.sql import SQL
+
 from promin_postgres._arguments import (
     MAX_NAME,
     check_count,
@@ -16,6 +18,7 @@ from promin_postgres._arguments import (
     encode_optional,
 )
 from promin_postgres._error_record import ErrorRecord, decode_error, encode_error
+from promin_postgres._statement import SqlNames
 from promin_postgres._time import Seconds, check_moment, check_seconds
 from promin_postgres.errors import InvalidArgument
 from promin_postgres.lookups import TaskStatus
@@ -48,6 +51,11 @@ def check_fairness(fairness: Any) -> Fairness:
     if fairness not in get_args(Fairness):
         raise InvalidArgument("fairness", fairness, f"must be one of {', '.join(get_args(Fairness))}")
     return fairness  # type: ignore[no-any-return]
+
+
+def step_names(schema: str, table_prefix: str, namespace: str | None) -> SqlNames:
+    """The names of the tables, and what a claim compares with its namespace (sql/steps/parts/free.sql)."""
+    return SqlNames(schema, table_prefix, {"namespace": SQL("t.namespace" if namespace else "''")})
 
 
 def incarnation(worker_id: str | None) -> str:
@@ -110,6 +118,11 @@ _COLUMNS = {
     "input": "inputs",
     "prev_results": "prev_results",
 }
+
+
+def place(row: dict[str, Any]) -> tuple[str, int, str]:
+    """What there is one unfinished task of."""
+    return row["workflow_id"], row["run"], row["step_name"]
 
 
 def columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -199,3 +212,50 @@ def task_record(row: dict[str, Any]) -> TaskRecord:
             "error": decode_error(row["error"]),
         }
     )
+
+
+def seated(one: Settlement) -> bool:
+    """Whether it may hold a seat, or whether nobody knows."""
+    return one.concurrency_key is not None or one.lease is None
+
+
+def each_once(settlements: Sequence[Settlement]) -> tuple[list[Settlement], list[int]]:
+    """In the order of their ids, as the statements want them; and the ids of what was given twice: the first counts.
+
+    Of several leases of one task only the last can be ours still.
+    """
+    kept: dict[int, Settlement] = {}
+    for one in settlements:
+        other = kept.get(one.id)
+        if other is None or (one.lease or 0) > (other.lease or 0):
+            kept[one.id] = one
+    ids = sorted(kept)
+    lost = [] if len(ids) == len(settlements) else [one.id for one in settlements if kept[one.id] is not one]
+    return [kept[task_id] for task_id in ids], lost
+
+
+def fence(settlements: Sequence[Settlement]) -> dict[str, Any]:
+    """What shows that tasks are ours, as settle.sql takes it."""
+    return {"ids": [one.id for one in settlements], "leases": [one.lease for one in settlements]}
+
+
+def outcomes(settlements: Sequence[Settlement]) -> dict[str, Any]:
+    """What became of tasks, as settle.sql takes it."""
+    return {
+        "statuses": _unless_none(
+            [None if one.status is TaskStatus.COMPLETED else int(one.status) for one in settlements]
+        ),
+        "results": _unless_none([one.result for one in settlements]),
+        "errors": _unless_none([one.error for one in settlements]),
+        "durations": _unless_none([one.duration for one in settlements]),
+    }
+
+
+def _unless_none(values: list[Any]) -> list[Any]:
+    """The array, or an empty one if it holds nothing but None: unnest fills up with NULL."""
+    return values if any(value is not None for value in values) else []
+
+
+def missing(settlements: Sequence[Settlement], settled: set[int]) -> list[int]:
+    """The ids of those that were not settled, each once."""
+    return list(dict.fromkeys(one.id for one in settlements if one.id not in settled))

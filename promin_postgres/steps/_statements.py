@@ -31,3 +31,4 @@ SETTLE_AND_CLAIM_IN_TURN = Statement("steps/settle_and_claim_in_turn", ages=True
 SETTLE_AND_CLAIM_WEIGHTED = Statement("steps/settle_and_claim_weighted", ages=True)
 SETTLE_SEATED = Statement("steps/settle_seated", ages=True)
 UNPARK = Statement("steps/unpark", idempotent=True, ages=True)
+UNPARK_ALL = Statement("steps/unpark_all", idempotent=True, ages=True)

@@ -3,97 +3,49 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 from promin_postgres._statement import Statement
-from promin_postgres._wait import RLock
 from promin_postgres._watermark import Start
-from promin_postgres.bell import channel_name, door_key
 from promin_postgres.database import Database
 from promin_postgres.lookups import TaskStatus
 from promin_postgres.steps import _statements as sql
+from promin_postgres.steps._sync_lessee import StepLessee
 from promin_postgres.steps._fairness import LEVELS, by_priority, draws, in_turn, next_turn, somewhere
 from promin_postgres.steps._records import Fairness, StepTask
-from promin_postgres.steps._settings import Settlement, incarnation, settlement
+from promin_postgres.steps._settings import (
+    MAX_LIMIT,
+    Settlement,
+    each_once,
+    fence,
+    missing,
+    outcomes,
+    seated,
+    settlement,
+)
 
-logger = logging.getLogger(__name__)
-
-_RENEWALS = 3
-"""How often a claimer renews its lease before it runs out."""
+_WIDEN = 4
+"""How much more a claim asks for when all that it found was buried or parked."""
 
 _UNPARK_EVERY = 10.0
 """Seconds between two looks for parked tasks that a crash left behind."""
 
 
-class StepCore:
-    """One claimer on one database: its name, its marks, its lease. Not to be shared between processes."""
+class StepCore(StepLessee):
+    """One claimer on one database, with its marks. Not to be shared between processes."""
 
-    def __init__(
-        self,
-        db: Database,
-        *,
-        worker_id: str | None,
-        namespace: str | None,
-        schema: str | None,
-        table_prefix: str | None,
-        max_deliveries: int,
-        lease: float,
-    ) -> None:
-        self.db = db
-        self.sql = db.executor(schema=schema, table_prefix=table_prefix)
-        self.namespace = namespace
-        self.max_deliveries = max_deliveries
-        self.lease = lease
-        self._worker_id = worker_id
-        self.me = incarnation(worker_id)
+    def __init__(self, db: Database, **settings: Any) -> None:
+        super().__init__(db, **settings)
         self.next_in: float | None = None
         """Seconds, as of the last look from the start, until the next delayed task of any queue has its moment."""
-        self._living = RLock()
-        self._renew_at = 0.0
         self._start = Start()
-        self._marks: dict[tuple[str, int], int] = {}
         self._turn = somewhere()
         self._first_queue = 0
         self._unpark_at = 0.0
-        self._bells: dict[str, tuple[str, int]] = {}
-
-    # -- living
-
-    def live(self) -> None:
-        """Be alive for long enough to work: begin to live, or renew the lease when a third of it has passed."""
-        if time.monotonic() < self._renew_at:
-            return
-        with self._living:
-            if time.monotonic() >= self._renew_at and not self.heartbeat():
-                self.me = incarnation(self._worker_id)
-                self._begin()
-
-    def heartbeat(self) -> bool:
-        """Renew the lease; False when it ran out, or never began: what was leased before is lost."""
-        began = time.monotonic()
-        row = self.sql.fetch_one(sql.HEARTBEAT, self._life())
-        if row is not None:
-            self._renew_at = began + self.lease / _RENEWALS
-        return row is not None
-
-    def _begin(self) -> None:
-        began = time.monotonic()
-        self.sql.execute(sql.REGISTER, self._life())
-        self._renew_at = began + self.lease / _RENEWALS
-
-    def _life(self) -> dict[str, Any]:
-        return {"me": self.me, "lease": timedelta(seconds=self.lease)}
-
-    def retire(self) -> None:
-        """End: what is still leased is anybody's."""
-        self.sql.execute(sql.RETIRE, {"me": self.me})
-        self._renew_at = 0.0
-
-    # -- claiming
+        self._claims: set[object] = set()
+        self._is_in_doubt = False
 
     def claim(self, queues: Sequence[str], limit: int, fairness: Fairness) -> list[StepTask]:
         """Lease up to `limit` tasks, in the order of the policy."""
@@ -108,41 +60,75 @@ class StepCore:
         Returns the tasks, and the ids that could not be settled.
         """
         self.live()
-        plain = [one for one in settlements if one.retry_in is None and not _seated(one)]
-        lost: list[int] = []
-        if len(plain) < len(settlements):
-            lost += self.settle([one for one in settlements if one.retry_in is not None or _seated(one)])
+        rest = [one for one in settlements if one.retry_in is not None or seated(one)]
+        lost = self.settle(rest) if rest else []
+        plain, twice = each_once([one for one in settlements if one.retry_in is None and not seated(one)])
+        lost += twice
+        claim = object()
+        self._begin_claim(claim)
+        try:
+            tasks, settled = self._claim(queues, limit, fairness, plain)
+        except BaseException:
+            self._is_in_doubt = True
+            raise
+        finally:
+            self._claims.discard(claim)
+        return tasks, lost + missing(plain, settled)
+
+    def _begin_claim(self, claim: object) -> None:
+        """After a claim that broke off: give back what it may have leased, once no other one is under way."""
+        self._claims.add(claim)
+        while self._is_in_doubt:
+            self._claims.discard(claim)
+            with self._living:
+                if self._is_in_doubt and not self._claims:
+                    self.requeue_stuck(claimed_by=self.me, kept=self._held)
+                    self._is_in_doubt = False
+                self._claims.add(claim)
+                if self._is_in_doubt:
+                    return
+
+    def _claim(
+        self, queues: Sequence[str], limit: int, fairness: Fairness, settlements: Sequence[Settlement]
+    ) -> tuple[list[StepTask], set[int]]:
+        turns = [list(queues)]
         if fairness == "round-robin":
-            tasks: list[StepTask] = []
-            for _ in queues:
-                queue = queues[self._first_queue % len(queues)]
-                self._first_queue += 1
-                found, settled = self._look([queue], limit - len(tasks), fairness, plain)
-                lost += _missing(plain, settled)
-                plain = []
-                tasks += found
-                if len(tasks) >= limit:
-                    break
-            return tasks, lost
-        tasks, settled = self._look(queues, limit, fairness, plain)
-        return tasks, lost + _missing(plain, settled)
+            first = self._first_queue = (self._first_queue + 1) % len(queues)
+            turns = [[queue] for queue in (*queues[first:], *queues[:first])]
+        tasks: list[StepTask] = []
+        settled: set[int] = set()
+        for number, turn in enumerate(turns):
+            found, done = self._look(turn, limit - len(tasks), fairness, () if number else settlements)
+            tasks += found
+            settled |= done
+            if len(tasks) >= limit:
+                break
+        self._held.update(task.id for task in tasks)
+        return tasks, settled
 
     def _look(
         self, queues: Sequence[str], limit: int, fairness: Fairness, settlements: Sequence[Settlement]
     ) -> tuple[list[StepTask], set[int]]:
         settled: set[int] = set()
         from_start = self._start.is_due
+        wanted = limit
         while True:
             began = self._start.clock()
             if from_start:
                 self._tidy()
-            tasks, done, found = self._send(queues, limit, fairness, settlements, from_start)
+            tasks, done, found = self._send(queues, wanted, fairness, settlements, from_start)
             settlements, settled = (), settled | done
             if from_start:
                 self._start.looked_from_start(began=began)
             if tasks or (not found and from_start):
-                return tasks, settled
-            # What was found was buried or parked: there may be more. What was not found may be behind the marks.
+                if len(tasks) > limit:
+                    self.release([settlement(task) for task in tasks[limit:]])
+                return tasks[:limit], settled
+            # What was found was buried or parked: there may be more, in long rows that one look each would take too
+            # long for. What was not found may be behind the marks.
+            if found:
+                wanted = min(_WIDEN * wanted, MAX_LIMIT)
+                self.live()
             from_start = not found
 
     def _send(
@@ -158,7 +144,7 @@ class StepCore:
             "me": self.me,
             "queues": list(queues),
             "limit": limit,
-            "namespace": self.namespace,
+            "namespace": self.namespace or "",
         }
         if fairness == "round-robin":
             params["turn"] = self._turn
@@ -172,8 +158,9 @@ class StepCore:
             params["draws"] = draws(limit)
         alone, fused = _CLAIMS[fairness]
         if settlements:
-            params |= _fence(settlements) | _outcomes(settlements)
+            params |= fence(settlements) | outcomes(settlements)
         rows = self.sql.fetch_tuples(fused if settlements else alone, params)
+        self._held.difference_update([one.id for one in settlements])
         claimed = [StepTask._make(row) for row in rows if row[1] is not None]
         settled = {row[0] for row in rows if row[1] is None}
         for task in claimed:
@@ -194,7 +181,7 @@ class StepCore:
             return claimed
         gone = {task.id for task in worn}
         if worn:
-            self._settle([settlement(task, TaskStatus.DEAD) for task in worn])
+            self._settle(each_once([settlement(task, TaskStatus.DEAD) for task in worn])[0])
         keyed = [task for task in keyed if task.id not in gone]
         if keyed:
             ids = [task.id for task in keyed]
@@ -208,113 +195,7 @@ class StepCore:
         self.next_in = None if row is None or row["next_in"] is None else row["next_in"].total_seconds()
         if time.monotonic() >= self._unpark_at:
             self._unpark_at = time.monotonic() + _UNPARK_EVERY
-            self._unpark(None)
-
-    # -- settling
-
-    def settle(self, settlements: Sequence[Settlement]) -> list[int]:
-        """Write outcomes; returns the ids of those that were not ours any more."""
-        given = self._located(settlements)
-        again = [one for one in given if one.retry_in is not None and not self._is_worn(one)]
-        final = [
-            one._replace(status=TaskStatus.DEAD, retry_in=None) if one.retry_in is not None else one
-            for one in given
-            if one.retry_in is None or self._is_worn(one)
-        ]
-        settled = self._settle(final) if final else set()
-        if again:
-            settled |= self._give_back(again, attempts=1, deliveries=0)
-        return _missing(settlements, settled)
-
-    def release(self, settlements: Sequence[Settlement], *, delay: timedelta | None = None) -> list[int]:
-        """Give tasks back as if they had not been delivered; returns the ids of those that were not ours any more."""
-        given = [one._replace(retry_in=delay) for one in self._located(settlements)]
-        settled = self._give_back(given, attempts=0, deliveries=1) if given else set()
-        return _missing(settlements, settled)
-
-    def _is_worn(self, one: Settlement) -> bool:
-        return one.deliveries is not None and one.deliveries >= self.max_deliveries
-
-    def _located(self, settlements: Sequence[Settlement]) -> list[Settlement]:
-        """With the lease of those of which only the id is known; without those that are not ours."""
-        unknown = [one.id for one in settlements if one.lease is None]
-        if not unknown:
-            return list(settlements)
-        rows = self.sql.fetch_all(sql.FIND_LEASED, {"me": self.me, "ids": unknown})
-        found = {row["id"]: row for row in rows}
-        return [
-            one if one.lease is not None else one._replace(**found[one.id])
-            for one in settlements
-            if one.lease is not None or one.id in found
-        ]
-
-    def _settle(self, settlements: Sequence[Settlement]) -> set[int]:
-        keys = {one.concurrency_key for one in settlements if one.concurrency_key is not None}
-        params = {"me": self.me} | _fence(settlements) | _outcomes(settlements)
-        rows = self.sql.fetch_tuples(sql.SETTLE_SEATED if keys else sql.SETTLE, params)
-        if keys:
-            self._unpark(sorted(keys))
-        return {row[0] for row in rows}
-
-    def _give_back(self, settlements: Sequence[Settlement], *, attempts: int, deliveries: int) -> set[int]:
-        keys = {one.concurrency_key for one in settlements if one.concurrency_key is not None}
-        params = (
-            {
-                "me": self.me,
-                "delays": [one.retry_in for one in settlements],
-                "attempts": [attempts] * len(settlements),
-                "deliveries": [deliveries] * len(settlements),
-                "errors": [one.error for one in settlements],
-            }
-            | _fence(settlements)
-            | self.bells({one.queue for one in settlements if one.queue is not None})
-        )
-        rows = self.sql.fetch_tuples(sql.GIVE_BACK, params)
-        for one in settlements:
-            self._mark_before(one.queue, one.priority, one.id)
-        if keys:
-            self._unpark(sorted(keys))
-        return {row[0] for row in rows}
-
-    def _unpark(self, keys: Sequence[str] | None) -> None:
-        """Let those wait for a worker who may find a seat now: of these keys, or of all."""
-        self.returned(self.sql.fetch_all(sql.UNPARK, {"keys": keys}))
-
-    def returned(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Have tasks found that wait again: here, and by those who are idle."""
-        for row in rows:
-            self._mark_before(row["queue"], row["priority"], row["id"])
-        self.ring({row["queue"] for row in rows})
-
-    def _mark_before(self, queue: str | None, priority: int | None, task_id: int) -> None:
-        """Let the next look at this level find a task that waits again."""
-        if queue is not None and priority is not None and task_id <= self._marks.get((queue, priority), 0):
-            self._marks[queue, priority] = task_id - 1
-
-    def warn_of_lost(self, ids: Sequence[int]) -> None:
-        if ids:
-            logger.warning("%d outcomes came too late, their tasks are not ours any more: %s", len(ids), list(ids))
-
-    # -- ringing
-
-    def bell(self, queue: str) -> tuple[str, int]:
-        """The channel of a queue, and its door."""
-        known = self._bells.get(queue)
-        if known is None:
-            names = self.sql.names
-            channel = channel_name(names.schema, f"{names.table_prefix}step_queue.{queue}")
-            known = self._bells[queue] = channel, door_key(channel)
-        return known
-
-    def bells(self, queues: set[str]) -> dict[str, list[Any]]:
-        """The channels and doors of some queues, as arrays."""
-        pairs = [self.bell(queue) for queue in sorted(queues)]
-        return {"channels": [channel for channel, _ in pairs], "doors": [door for _, door in pairs]}
-
-    def ring(self, queues: set[str]) -> None:
-        """Wake the workers that wait for these queues."""
-        if queues:
-            self.sql.fetch_one(sql.RING, self.bells(queues))
+            self.unpark(None)
 
 
 _CLAIMS: Mapping[str, tuple[Statement, Statement]] = {
@@ -323,32 +204,3 @@ _CLAIMS: Mapping[str, tuple[Statement, Statement]] = {
     "weighted": (sql.CLAIM_WEIGHTED, sql.SETTLE_AND_CLAIM_WEIGHTED),
 }
 """Each policy: the statement that claims, and the one that settles as well."""
-
-
-def _seated(one: Settlement) -> bool:
-    """Whether it may hold a seat, or whether nobody knows."""
-    return one.concurrency_key is not None or one.lease is None
-
-
-def _fence(settlements: Sequence[Settlement]) -> dict[str, Any]:
-    return {"ids": [one.id for one in settlements], "leases": [one.lease for one in settlements]}
-
-
-def _outcomes(settlements: Sequence[Settlement]) -> dict[str, Any]:
-    return {
-        "statuses": _unless_none(
-            [None if one.status is TaskStatus.COMPLETED else int(one.status) for one in settlements]
-        ),
-        "results": _unless_none([one.result for one in settlements]),
-        "errors": _unless_none([one.error for one in settlements]),
-        "durations": _unless_none([one.duration for one in settlements]),
-    }
-
-
-def _unless_none(values: list[Any]) -> list[Any]:
-    """The array, or an empty one if it holds nothing but None: unnest fills up with NULL."""
-    return values if any(value is not None for value in values) else []
-
-
-def _missing(settlements: Sequence[Settlement], settled: set[int]) -> list[int]:
-    return [one.id for one in settlements if one.id not in settled]

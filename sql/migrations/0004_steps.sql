@@ -6,6 +6,9 @@
 -- of each page is left free, so that claims stay on their page and touch no index (HOT). That rules out an index on
 -- claimed_by; tasks of dead workers are found at the front of the queue, where the oldest tasks are.
 -- `lease` goes up at each claim and never down: whoever settles a task must show it, with his name.
+-- The indexes of the levels and of the lanes bear their queues in two collations of the same order, and ask for a gate below
+-- 1 and not for 0, so that no query may use one for the other, and so that a planner without statistics believes that much
+-- is waiting and goes by an index in its order.
 -- Ids and names of steps may be long: they are unique by their hashes, and whoever meets a taken place compares the texts.
 
 CREATE TABLE {prefix}task_status (
@@ -40,12 +43,12 @@ CREATE TABLE {prefix}step_queue (
 ) WITH (fillfactor = 50);
 
 CREATE UNIQUE INDEX {bare}step_queue_unfinished ON {prefix}step_queue (lane, run, hashtextextended(step_name, 0));
-CREATE INDEX {bare}step_queue_ready ON {prefix}step_queue (queue, priority, id) WHERE gate = 0;
-CREATE INDEX {bare}step_queue_lanes ON {prefix}step_queue (queue, lane, priority DESC, id) WHERE gate = 0;
+CREATE INDEX {bare}step_queue_ready ON {prefix}step_queue (queue, priority, id) WHERE gate < 1;
+CREATE INDEX {bare}step_queue_lanes ON {prefix}step_queue (queue COLLATE "POSIX", lane, priority DESC, id) WHERE gate < 1;
 CREATE INDEX {bare}step_queue_ready_in_namespace ON {prefix}step_queue (namespace, queue, priority, id)
-    WHERE gate = 0 AND namespace IS NOT NULL;
-CREATE INDEX {bare}step_queue_lanes_in_namespace ON {prefix}step_queue (namespace, queue, lane, priority DESC, id)
-    WHERE gate = 0 AND namespace IS NOT NULL;
+    WHERE gate < 1 AND namespace IS NOT NULL;
+CREATE INDEX {bare}step_queue_lanes_in_namespace ON {prefix}step_queue (namespace, queue COLLATE "POSIX", lane, priority DESC, id)
+    WHERE gate < 1 AND namespace IS NOT NULL;
 CREATE INDEX {bare}step_queue_delayed ON {prefix}step_queue (available_at) WHERE gate = 1;
 CREATE INDEX {bare}step_queue_parked ON {prefix}step_queue (concurrency_key, queue, priority DESC, id) WHERE gate = 2;
 

@@ -20,9 +20,9 @@ WITH added AS (
     )
     ORDER BY t.number
     ON CONFLICT DO NOTHING
-    RETURNING id
+    RETURNING id, workflow_id, run, step_name
 )
-SELECT a.id
+SELECT a.id, a.workflow_id, a.run, a.step_name
 FROM added a
 WHERE (
     SELECT bool_and(CASE

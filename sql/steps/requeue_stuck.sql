@@ -1,12 +1,13 @@
 -- Let the tasks of workers wait again: of a worker by its name, of those not heard of for a time, or of the dead ones.
 --
 -- A worker's name is the one it was given, with or without the part that its process added. Reads what is in the queue; a
--- claim takes over what dead workers hold without this.
+-- claim takes over what dead workers hold without this. What was claimed since this began is left alone: it may have been
+-- taken over by a worker that this statement does not see.
 WITH gone AS MATERIALIZED (
     SELECT q.id, q.holds_seat
     FROM {prefix}step_queue q
     LEFT JOIN {prefix}workers w ON w.id = q.claimed_by
-    WHERE q.claimed_by IS NOT NULL
+    WHERE q.claimed_by IS NOT NULL AND q.claimed_at < now() AND q.id <> ALL (%(kept)b::bigint[])
       AND CASE
               WHEN %(claimed_by)s::text IS NOT NULL
                   THEN q.claimed_by = %(claimed_by)s::text OR starts_with(q.claimed_by, %(claimed_by)s::text || '.')
@@ -25,5 +26,5 @@ WITH gone AS MATERIALIZED (
     SELECT b.concurrency_key, b.holds_seat
     FROM back b
 ), {{steps/parts/leave_seats}}
-SELECT b.id, b.queue, b.priority
+SELECT b.id, b.queue, b.priority, b.holds_seat
 FROM back b

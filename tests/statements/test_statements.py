@@ -65,6 +65,7 @@ def names() -> SqlNames:
             "sequence": sql.Identifier("id"),
             "stream": sql.Literal(1),
             "door": sql.Literal(1),
+            "namespace": sql.SQL("t.namespace"),
             "count": sql.Literal(1),
             "channel_text": sql.Literal("c"),
             "trigger": sql.Identifier('a "trigger"'),

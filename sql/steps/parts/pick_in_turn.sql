@@ -6,9 +6,10 @@ CROSS JOIN LATERAL (
     FROM (
         SELECT t.id
         FROM {prefix}step_queue t
-        WHERE t.gate = 0 AND (t.queue, t.lane) >= (w.queue, w.lane) AND (t.queue, t.lane) <= (w.queue, w.lane)
+        WHERE t.gate < 1 AND (t.queue COLLATE "POSIX", t.lane) >= (w.queue, w.lane)
+          AND (t.queue COLLATE "POSIX", t.lane) <= (w.queue, w.lane)
           AND {{steps/parts/free}}
-        ORDER BY t.queue, t.lane, t.priority DESC, t.id
+        ORDER BY t.queue COLLATE "POSIX", t.lane, t.priority DESC, t.id
         LIMIT (SELECT share.number FROM share)
         FOR UPDATE OF t SKIP LOCKED
     ) AS c

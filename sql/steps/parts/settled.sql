@@ -1,7 +1,8 @@
 -- Move what is done with to the history: of the tasks that are still ours.
 --
 -- Ours is what bears our name and the number of the lease that we were given, for as long as we are alive. A dead task
--- without an error of its own was claimed once more only to be buried.
+-- without an error of its own was claimed once more only to be buried. `ids` are sorted and each is there once: so its lease
+-- is found by halves.
 outcomes AS MATERIALIZED (
     SELECT o.id, COALESCE(o.status, 4 /* COMPLETED */) AS status, o.result, o.error, o.duration
     FROM unnest(
@@ -10,7 +11,7 @@ outcomes AS MATERIALIZED (
 ), settled AS (
     DELETE FROM {prefix}step_queue q
     WHERE q.id = ANY (%(ids)b::bigint[]) AND q.claimed_by = %(me)s::text
-      AND q.lease = (%(leases)b::integer[])[array_position(%(ids)b::bigint[], q.id)]
+      AND q.lease = (%(leases)b::integer[])[width_bucket(q.id, %(ids)b::bigint[])]
       AND EXISTS (SELECT FROM {prefix}workers w WHERE w.id = %(me)s::text AND w.expires_at > clock_timestamp())
     RETURNING q.id, q.run, q.priority, q.attempt, q.deliveries, q.concurrency_limit, q.created_at, q.claimed_at,
               q.claimed_by, q.queue, q.workflow_id, q.step_name, q.namespace, q.concurrency_key, q.holds_seat, q.input,

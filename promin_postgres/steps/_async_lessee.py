@@ -1,0 +1,218 @@
+"""AsyncStepLessee: who holds tasks, for how long, and what becomes of them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from promin_postgres._wait import AsyncRLock
+from promin_postgres.bell import channel_name, door_key
+from promin_postgres.database import AsyncDatabase, AsyncExecutor
+from promin_postgres.lookups import TaskStatus
+from promin_postgres.steps import _statements as sql
+from promin_postgres.steps._settings import (
+    Settlement,
+    each_once,
+    fence,
+    incarnation,
+    missing,
+    outcomes,
+    step_names,
+)
+
+logger = logging.getLogger(__name__)
+
+_RENEWALS = 3
+"""How often a claimer renews its lease before it runs out."""
+
+
+class AsyncStepLessee:
+    """One claimer on one database: its name and its lease, and what becomes of the tasks that it holds."""
+
+    def __init__(
+        self,
+        db: AsyncDatabase,
+        *,
+        worker_id: str | None,
+        namespace: str | None,
+        schema: str | None,
+        table_prefix: str | None,
+        max_deliveries: int,
+        lease: float,
+    ) -> None:
+        self.db = db
+        names = db.executor(schema=schema, table_prefix=table_prefix).names
+        self.sql = AsyncExecutor(db, step_names(names.schema, names.table_prefix, namespace))
+        self.namespace = namespace
+        self.max_deliveries = max_deliveries
+        self.lease = lease
+        self._worker_id = worker_id
+        self.me = incarnation(worker_id)
+        self._living = AsyncRLock()
+        self._has_lived = False
+        self._renew_at = 0.0
+        self._marks: dict[tuple[str, int], int] = {}
+        self._held: set[int] = set()
+        """Ids of the tasks that were handed out and not settled since."""
+        self._bells: dict[str, tuple[str, int]] = {}
+
+    # -- living
+
+    async def live(self) -> None:
+        """Be alive for long enough to work: begin to live, or renew the lease when a third of it has passed."""
+        if time.monotonic() < self._renew_at:
+            return
+        async with self._living:
+            if time.monotonic() >= self._renew_at and not await self.heartbeat():
+                await self._begin(incarnation(self._worker_id) if self._has_lived else self.me)
+
+    async def heartbeat(self) -> bool:
+        """Renew the lease; False when it ran out, or never began: what was leased before is lost."""
+        began = time.monotonic()
+        row = await self.sql.fetch_one(sql.HEARTBEAT, self._life(self.me))
+        if row is not None:
+            self._renew_at = began + self.lease / _RENEWALS
+        return row is not None
+
+    async def _begin(self, name: str) -> None:
+        began = time.monotonic()
+        await self.sql.execute(sql.REGISTER, self._life(name))
+        # Only now: what is claimed by a name that is not alive is anybody's.
+        self.me, self._has_lived = name, True
+        self._held.clear()
+        self._renew_at = began + self.lease / _RENEWALS
+
+    def _life(self, name: str) -> dict[str, Any]:
+        return {"me": name, "lease": timedelta(seconds=self.lease)}
+
+    async def retire(self) -> None:
+        """End: what is still leased is anybody's."""
+        await self.sql.execute(sql.RETIRE, {"me": self.me})
+        self._renew_at = 0.0
+
+    # -- settling
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[int]:
+        """Write outcomes; returns the ids of those that were not ours any more."""
+        given, lost = each_once(await self._located(settlements))
+        again = [one for one in given if one.retry_in is not None and not self._is_worn(one)]
+        final = [
+            one._replace(status=TaskStatus.DEAD, retry_in=None) if one.retry_in is not None else one
+            for one in given
+            if one.retry_in is None or self._is_worn(one)
+        ]
+        settled = await self._settle(final) if final else set()
+        if again:
+            settled |= await self._give_back(again, attempts=1, deliveries=0)
+        return missing(settlements, settled) + [one for one in lost if one in settled]
+
+    async def release(self, settlements: Sequence[Settlement], *, delay: timedelta | None = None) -> list[int]:
+        """Give tasks back as if they had not been delivered; returns the ids of those that were not ours any more."""
+        given, lost = each_once(await self._located(settlements))
+        given = [one._replace(retry_in=delay) for one in given]
+        settled = await self._give_back(given, attempts=0, deliveries=1) if given else set()
+        return missing(settlements, settled) + [one for one in lost if one in settled]
+
+    def _is_worn(self, one: Settlement) -> bool:
+        return one.deliveries is not None and one.deliveries >= self.max_deliveries
+
+    async def _located(self, settlements: Sequence[Settlement]) -> list[Settlement]:
+        """With the lease of those of which only the id is known; without those that are not ours."""
+        unknown = [one.id for one in settlements if one.lease is None]
+        if not unknown:
+            return list(settlements)
+        rows = await self.sql.fetch_all(sql.FIND_LEASED, {"me": self.me, "ids": unknown})
+        found = {row["id"]: row for row in rows}
+        return [
+            one if one.lease is not None else one._replace(**found[one.id])
+            for one in settlements
+            if one.lease is not None or one.id in found
+        ]
+
+    async def _settle(self, settlements: Sequence[Settlement]) -> set[int]:
+        keys = {one.concurrency_key for one in settlements if one.concurrency_key is not None}
+        params = {"me": self.me} | fence(settlements) | outcomes(settlements)
+        rows = await self.sql.fetch_tuples(sql.SETTLE_SEATED if keys else sql.SETTLE, params)
+        self._held.difference_update(params["ids"])
+        if keys:
+            await self.unpark(sorted(keys))
+        return {row[0] for row in rows}
+
+    async def _give_back(self, settlements: Sequence[Settlement], *, attempts: int, deliveries: int) -> set[int]:
+        keys = {one.concurrency_key for one in settlements if one.concurrency_key is not None}
+        params = (
+            {
+                "me": self.me,
+                "delays": [one.retry_in for one in settlements],
+                "attempts": [attempts] * len(settlements),
+                "deliveries": [deliveries] * len(settlements),
+                "errors": [one.error for one in settlements],
+            }
+            | fence(settlements)
+            | self.bells({one.queue for one in settlements if one.queue is not None})
+        )
+        rows = await self.sql.fetch_tuples(sql.GIVE_BACK, params)
+        self._held.difference_update(params["ids"])
+        for one in settlements:
+            self._mark_before(one.queue, one.priority, one.id)
+        if keys:
+            await self.unpark(sorted(keys))
+        return {row[0] for row in rows}
+
+    async def unpark(self, keys: Sequence[str] | None) -> None:
+        """Let those wait for a worker who may find a seat now: of these keys, or of all."""
+        if keys is None:
+            rows = await self.sql.fetch_all(sql.UNPARK_ALL)
+        else:
+            rows = await self.sql.fetch_all(sql.UNPARK, {"keys": keys})
+        await self.returned(rows)
+
+    async def returned(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Have tasks found that wait again: here, and by those who are idle."""
+        for row in rows:
+            self._mark_before(row["queue"], row["priority"], row["id"])
+        await self.ring({row["queue"] for row in rows})
+
+    def _mark_before(self, queue: str | None, priority: int | None, task_id: int) -> None:
+        """Let the next look at this level find a task that waits again."""
+        if queue is not None and priority is not None and task_id <= self._marks.get((queue, priority), 0):
+            self._marks[queue, priority] = task_id - 1
+
+    def warn_of_lost(self, ids: Sequence[int]) -> None:
+        if ids:
+            logger.warning("%d outcomes came too late, their tasks are not ours any more: %s", len(ids), list(ids))
+
+    async def requeue_stuck(
+        self, *, stale_timeout: timedelta | None = None, claimed_by: str | None = None, kept: Collection[int] = ()
+    ) -> int:
+        """Let the tasks of workers wait again, but for those that are `kept`; returns how many."""
+        params = {"stale_timeout": stale_timeout, "claimed_by": claimed_by, "kept": list(kept)}
+        rows = await self.sql.fetch_all(sql.REQUEUE_STUCK, params)
+        await self.returned(rows)
+        if any(row["holds_seat"] for row in rows):
+            await self.unpark(None)
+        return len(rows)
+
+    # -- ringing
+
+    def bell(self, queue: str) -> tuple[str, int]:
+        """The channel of a queue, and its door."""
+        known = self._bells.get(queue)
+        if known is None:
+            names = self.sql.names
+            channel = channel_name(names.schema, f"{names.table_prefix}step_queue.{queue}")
+            known = self._bells[queue] = channel, door_key(channel)
+        return known
+
+    def bells(self, queues: set[str]) -> dict[str, list[Any]]:
+        """The channels and doors of some queues, as arrays."""
+        pairs = [self.bell(queue) for queue in sorted(queues)]
+        return {"channels": [channel for channel, _ in pairs], "doors": [door for _, door in pairs]}
+
+    async def ring(self, queues: set[str]) -> None:
+        """Wake the workers that wait for these queues."""
+        if queues:
+            await self.sql.fetch_one(sql.RING, self.bells(queues))
