@@ -103,6 +103,9 @@ class StepMachine(RuleBasedStateMachine):
             self.leases.append(lease)
             if self.keys[task.id]:
                 self.seats.add(task.id)
+        # What a wide look took over from the dead, and gave back beyond the limit, has left its seat.
+        kept = {i for (i,) in self.connection.execute("SELECT id FROM wf_step_queue WHERE holds_seat").fetchall()}
+        self.seats -= {task_id for task_id in self.seats - kept if self.states[task_id] == "ready"}
         assert len(self.seats) <= LIMIT
         if not got and not self.paused:
             left = [task_id for task_id in ready if self.states[task_id] == "ready"]
