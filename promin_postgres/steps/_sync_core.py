@@ -52,6 +52,7 @@ class StepCore:
         self.me = incarnation(worker_id)
         self.next_in: float | None = None
         """Seconds, as of the last look from the start, until the next delayed task of any queue has its moment."""
+        self._kept = False
         self._living = RLock()
         self._renew_at = 0.0
         self._start = Start()
@@ -65,12 +66,16 @@ class StepCore:
 
     def live(self) -> None:
         """Be alive for long enough to work: begin to live, or renew the lease when a third of it has passed."""
-        if time.monotonic() < self._renew_at:
+        if self._kept or time.monotonic() < self._renew_at:
             return
         with self._living:
             if time.monotonic() >= self._renew_at and not self.heartbeat():
-                self.me = incarnation(self._worker_id)
                 self._begin()
+
+    def begin_kept(self) -> float:
+        """Begin to live, under another name, kept alive by somebody else; returns when (monotonic), at the earliest."""
+        self._kept = True
+        return self._begin()
 
     def heartbeat(self) -> bool:
         """Renew the lease; False when it ran out, or never began: what was leased before is lost."""
@@ -80,10 +85,12 @@ class StepCore:
             self._renew_at = began + self.lease / _RENEWALS
         return row is not None
 
-    def _begin(self) -> None:
+    def _begin(self) -> float:
+        self.me = incarnation(self._worker_id)
         began = time.monotonic()
         self.sql.execute(sql.REGISTER, self._life())
         self._renew_at = began + self.lease / _RENEWALS
+        return began
 
     def _life(self) -> dict[str, Any]:
         return {"me": self.me, "lease": timedelta(seconds=self.lease)}
@@ -226,11 +233,20 @@ class StepCore:
             settled |= self._give_back(again, attempts=1, deliveries=0)
         return _missing(settlements, settled)
 
-    def release(self, settlements: Sequence[Settlement], *, delay: timedelta | None = None) -> list[int]:
-        """Give tasks back as if they had not been delivered; returns the ids of those that were not ours any more."""
-        given = [one._replace(retry_in=delay) for one in self._located(settlements)]
+    def release(self, settlements: Sequence[Settlement]) -> list[int]:
+        """Give tasks back as if they had not been delivered, each to come again after its `retry_in`.
+
+        Returns the ids of those that were not ours any more.
+        """
+        given = self._located(settlements)
         settled = self._give_back(given, attempts=0, deliveries=1) if given else set()
         return _missing(settlements, settled)
+
+    def release_unknown(self, known: Sequence[int]) -> int:
+        """Give back what is leased to us without our knowing, because no answer to a claim came; returns how many."""
+        rows = self.sql.fetch_all(sql.FIND_UNKNOWN, {"me": self.me, "known": list(known)})
+        strays = [settlement(row["id"])._replace(**row) for row in rows]
+        return len(strays) - len(self.release(strays))
 
     def _is_worn(self, one: Settlement) -> bool:
         return one.deliveries is not None and one.deliveries >= self.max_deliveries

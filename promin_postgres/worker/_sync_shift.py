@@ -1,0 +1,347 @@
+"""Shift: one run of a Worker."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+
+import psycopg
+from psycopg_pool import PoolClosed
+
+from promin_postgres._error_record import encode_error
+from promin_postgres._retry import RECONNECT
+from promin_postgres._wait import Signal
+from promin_postgres.bell import Ear, open_ear
+from promin_postgres.database import Database
+from promin_postgres.steps import StepTask
+from promin_postgres.steps._sync_core import StepCore
+from promin_postgres.worker._context import TaskContext
+from promin_postgres.worker._desk import Desk, completed, failed, overdue, refused, unfit
+from promin_postgres.worker._heart import Heart, Life
+from promin_postgres.worker._settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class _Alarm(Signal):
+    """Wakes the claimer; knows whether the bell did."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rung = False
+
+    def set(self) -> None:
+        self.rung = True
+        super().set()
+
+    def nudge(self) -> None:
+        super().set()
+
+
+class Shift:
+    """One run of a worker: a claimer, who goes to the server, and threads that call handlers."""
+
+    def __init__(self, db: Database, settings: Settings, *, drain: bool) -> None:
+        self.desk = Desk(settings, drain=drain)
+        self.connected = False
+        self.life: Life | None = None
+        self.failure: BaseException | None = None
+        self.ended = threading.Event()
+        self._settings = settings
+        self._core = StepCore(
+            db,
+            worker_id=settings.worker_id,
+            namespace=settings.namespace,
+            schema=settings.schema,
+            table_prefix=settings.table_prefix,
+            max_deliveries=settings.max_deliveries,
+            lease=settings.lease,
+        )
+        self._alarm = _Alarm()
+        self._heart = Heart(db.conninfo, self._core.sql.names, settings.lease, self._alarm.nudge)
+        self._ear: Ear | None = None
+        self._ready: queue.SimpleQueue[StepTask | None] = queue.SimpleQueue()
+        self._threads = 0
+        self._stop_by = 0.0
+        self._began = False
+        self._failures = 0
+        self._unknown_at: list[float] = []
+
+    @property
+    def ahead(self) -> int:
+        return self._ready.qsize()
+
+    def start(self) -> None:
+        """Begin, in a thread."""
+        threading.Thread(target=self._run, name="promin-claimer", daemon=True).start()
+
+    def stop(self, timeout: float) -> None:
+        """Claim no more; give back after `timeout` what still runs."""
+        self._stop_by = time.monotonic() + timeout
+        self.desk.stopping = True
+        self._alarm.nudge()
+
+    # -- the claimer
+
+    def _run(self) -> None:
+        try:
+            for _ in range(self._settings.concurrency):
+                self._hire()
+            while self._turn_safely():
+                pass
+        except BaseException as error:  # noqa: BLE001 - raised by run(), shown by health()
+            self.failure = error
+            self.desk.last_error = encode_error(error)
+        finally:
+            try:
+                self._leave()
+            finally:
+                self.ended.set()
+
+    def _turn_safely(self) -> bool:
+        """One turn; when the server fails, another one follows."""
+        try:
+            goes_on = self._turn()
+            if self._failures and self.connected:
+                self._failures = 0
+                logger.info("worker: the server is back")
+            return goes_on
+        except psycopg.Error as error:
+            if isinstance(error, PoolClosed) or (not self._began and isinstance(error, psycopg.ProgrammingError)):
+                raise  # nobody will open it again; the tables are not there
+            failure = error
+        self._failures += 1
+        self.connected = False
+        self.desk.last_error = encode_error(failure)
+        self.desk.went_unanswered()
+        if self._failures == 1:
+            logger.warning("worker: the server failed, trying on: %s", failure)
+        now = time.monotonic()
+        self._unknown_at = [now, now + self._settings.lease]
+        if unfit(failure) and self.desk.outcomes:
+            self._settle_singly()
+        if self.desk.stopping and now >= self._stop_by:
+            return False
+        self._alarm.clear()
+        self._alarm.wait(RECONNECT.pause(self._failures, draw=1.0))
+        return True
+
+    def _turn(self) -> bool:
+        """Go to the server if there is a reason, wait if not; False when there is nothing left to do."""
+        desk, alarm = self.desk, self._alarm
+        if not self._live():
+            return False
+        desk.take()
+        if desk.timed:
+            self._time_out()
+        if desk.stalls() and not self._ready.empty():
+            desk.give_back(self._unbegun())
+        if desk.stopping and self._is_over():
+            return False
+        if desk.acts(rung=alarm.rung, has_ready=not self._ready.empty()):
+            self._go()
+        elif desk.drain and desk.found_nothing and not desk.held:
+            return False
+        else:
+            self._wait()
+        return True
+
+    def _live(self) -> bool:
+        """Be alive, under a new name if the lease ran out."""
+        life, lease = self.life, self._settings.lease
+        if life is not None and not life.is_over:
+            if life.expires_in < lease / 2:  # the heart is late
+                began = time.monotonic()
+                if self._core.heartbeat():
+                    life.renew(began + lease)
+                else:
+                    life.end()
+            return True
+        if life is not None:
+            life.end()
+            logger.warning("worker %s: the lease ran out; what was claimed is lost", life.me)
+            self._unbegun()
+            for _ in range(self.desk.abandon()):
+                self._hire()
+            self.life = None
+        if self.desk.stopping:
+            return False
+        began = self._core.begin_kept()
+        self.life = Life(self._core.me, began + lease)
+        self._heart.keep(self.life)
+        self._began = self.connected = True
+        return True
+
+    def _go(self) -> None:
+        """Settle what is done, and claim what there is room for."""
+        desk, core, settings = self.desk, self._core, self._settings
+        if self._unknown_at and time.monotonic() >= self._unknown_at[0]:
+            core.release_unknown(list(desk.held))
+            self._unknown_at.pop(0)
+        if desk.returns:
+            core.warn_of_lost(desk.released(core.release(desk.returns)))
+        if desk.wants(rung=self._alarm.rung):
+            self._alarm.clear()
+            self._alarm.rung = False
+            began = time.monotonic()
+            tasks, lost = core.settle_and_claim(desk.outcomes, settings.queues, desk.room, settings.fairness)
+            desk.pace.went_round(time.monotonic() - began)
+            core.warn_of_lost(desk.settled(lost))
+            for task in desk.claimed(tasks, next_in=core.next_in):
+                self._ready.put(task)
+        elif desk.outcomes:
+            core.warn_of_lost(desk.settled(core.settle(desk.outcomes)))
+        self.connected = True
+
+    def _wait(self) -> None:
+        desk, alarm = self.desk, self._alarm
+        has_ready = not self._ready.empty()
+        wake_at, seconds = desk.patience(has_ready=has_ready)
+        listens = not (has_ready or desk.pending or desk.stopping or desk.drain) and desk.room > 0
+        if listens and self._ear is None:
+            channels = [self._core.bell(name)[0] for name in self._settings.queues]
+            self._ear = open_ear(self._core.db, *channels, signal=alarm)
+        alarm.clear()
+        desk.wake_at = wake_at
+        # What rings, ends or stops from here on ends the wait; what did before is looked for.
+        rung = desk.acts(rung=alarm.rung, has_ready=has_ready)
+        if not rung and len(desk.done) < wake_at and (not desk.stopping or desk.running):
+            seconds = min(seconds, self._settings.lease / 6, self._time_left())
+            if listens and self._ear is not None:
+                self._ear.wait(seconds)
+            else:
+                alarm.wait(seconds)
+        desk.wake_at = 0
+
+    def _time_left(self) -> float:
+        """Seconds until the first execution has to be over."""
+        ends = [context.ends_at for context in list(self.desk.timed)]
+        if self.desk.stopping:
+            ends.append(self._stop_by)
+        return max(min(ends, default=float("inf")) - time.monotonic(), 0.0)
+
+    def _unbegun(self) -> list[StepTask]:
+        tasks = []
+        try:
+            while True:
+                task = self._ready.get_nowait()
+                if task is not None:
+                    tasks.append(task)
+        except queue.Empty:
+            return tasks
+
+    def _settle_singly(self) -> None:
+        """Something in what was sent is not what the server takes: find it, and record that instead."""
+        desk = self.desk
+        outcomes = desk.outcomes
+        while outcomes:
+            desk.outcomes = [outcomes.pop()]
+            try:
+                try:
+                    lost = self._core.settle(desk.outcomes)
+                except psycopg.Error as error:
+                    if not unfit(error):
+                        raise
+                    desk.outcomes = [refused(desk.outcomes[0], error)]
+                    lost = self._core.settle(desk.outcomes)
+                self._core.warn_of_lost(desk.settled(lost))
+            except psycopg.Error as error:
+                logger.warning("worker: an outcome could not be recorded, trying on: %s", error)
+                desk.outcomes += outcomes
+                return
+
+    def _is_over(self) -> bool:
+        desk = self.desk
+        if not desk.held:
+            return True
+        if time.monotonic() < self._stop_by:
+            return False
+        given_up = [context.task for context in list(desk.running) if self._takes(context)]
+        desk.take()
+        desk.give_back(given_up)
+        self._go()
+        return True
+
+    def _leave(self) -> None:
+        """Retire: whatever is still leased is anybody's."""
+        self._heart.stop()
+        for _ in range(self._threads):
+            self._ready.put(None)
+        try:
+            if self._ear is not None:
+                self._ear.close()
+            if self.life is not None:
+                self.life.end()
+                self._core.retire()
+        except psycopg.Error as error:
+            logger.warning("worker: could not say that it is gone, its lease will run out: %s", error)
+
+    # -- handlers
+
+    def _hire(self) -> None:
+        self._threads += 1
+        threading.Thread(target=self._serve, name="promin-handler", daemon=True).start()
+
+    def _serve(self) -> None:
+        get = self._ready.get
+        while (task := get()) is not None:
+            if not self._execute(task):
+                return  # another thread has taken this place
+
+    def _execute(self, task: StepTask) -> bool:
+        """Call the handler of a task; False when nobody waits for its outcome any more."""
+        desk, life = self.desk, self.life
+        if life is None or task.claimed_by != life.me:
+            return True  # of an earlier life
+        handler = self._settings.handlers[task.step_name]
+        context = TaskContext(task, life, self)
+        began = time.monotonic()
+        desk.running.add(context)
+        if handler.timeout is not None:
+            context.ends_at = began + handler.timeout
+            desk.timed.add(context)
+            self._alarm.nudge()
+        try:
+            result = handler.function(context)
+            one = completed(task, result, time.monotonic() - began)
+        except BaseException as error:  # noqa: BLE001 - recorded
+            one = failed(task, error, time.monotonic() - began, handler)
+            if one.error is not None:
+                desk.last_error = one.error
+        if not self._takes(context):
+            return False
+        desk.done.append(one)
+        if desk.wake_at and (len(desk.done) >= desk.wake_at or self._ready.empty()):
+            desk.wake_at = 0
+            self._alarm.nudge()
+        return True
+
+    def _takes(self, context: TaskContext) -> bool:
+        """Whether an execution is ours to end: of the handler and the claimer one ends it."""
+        try:
+            self.desk.running.remove(context)
+        except KeyError:
+            return False
+        if context.ends_at is not None:
+            self.desk.timed.discard(context)
+        return True
+
+    def _time_out(self) -> None:
+        """End what has taken too long. A thread cannot be stopped: it runs on, and another one takes its place."""
+        now = time.monotonic()
+        for context in list(self.desk.timed):
+            if context.ends_at is not None and now >= context.ends_at and self._takes(context):
+                context.time_out()
+                task = context.task
+                handler = self._settings.handlers[task.step_name]
+                self._hire()
+                self.desk.done.append(failed(task, overdue(handler), handler.timeout or 0.0, handler))
+
+    @property
+    def stopping(self) -> bool:
+        return self.desk.stopping
+
+    def put_off(self, context: TaskContext) -> None:
+        """Its time is read anew when the old one is over."""
