@@ -41,16 +41,20 @@ class AsyncStepCore:
         table_prefix: str | None,
         max_deliveries: int,
         lease: float,
+        steps: Sequence[str] | None = None,
     ) -> None:
         self.db = db
         self.sql = db.executor(schema=schema, table_prefix=table_prefix)
         self.namespace = namespace
         self.max_deliveries = max_deliveries
         self.lease = lease
+        self._steps = None if steps is None else list(steps)
         self._worker_id = worker_id
         self.me = incarnation(worker_id)
         self.next_in: float | None = None
-        """Seconds, as of the last look from the start, until the next delayed task of any queue has its moment."""
+        """Seconds, as of the last look, until another one may find what it did not: None, nobody knows."""
+        self.exhausted = False
+        """Whether the last look was one from the start, and found nothing."""
         self._kept = False
         self._living = AsyncRLock()
         self._renew_at = 0.0
@@ -146,7 +150,13 @@ class AsyncStepCore:
             settlements, settled = (), settled | done
             if from_start:
                 self._start.looked_from_start(began=began)
-            if tasks or (not found and from_start):
+            self.exhausted = from_start and not found
+            if tasks or self.exhausted:
+                return tasks, settled
+            if not found and self._steps is not None and not self._start.is_due:
+                # There may be any number of tasks of other steps: walking past all of them each time is too much.
+                due_in = self._start.due_in
+                self.next_in = due_in if self.next_in is None else min(self.next_in, due_in)
                 return tasks, settled
             # What was found was buried or parked: there may be more. What was not found may be behind the marks.
             from_start = not found
@@ -165,6 +175,7 @@ class AsyncStepCore:
             "queues": list(queues),
             "limit": limit,
             "namespace": self.namespace,
+            "steps": self._steps,
         }
         if fairness == "round-robin":
             params["turn"] = self._turn

@@ -20,20 +20,20 @@ from promin_postgres.worker._async_shift import AsyncShift
 class AsyncWorker:
     """Claims tasks of the step queue and calls the handlers of their steps, in tasks.
 
-    A handler is a coroutine function, or a plain one, which runs in a thread. It takes a TaskContext; what it returns is the result of its task, what it raises the error. Delivery is at
-    least once, an outcome is recorded at most once: a worker that was paused or cut off for longer than its lease
-    records nothing of what it had claimed.
+    A handler is a coroutine function, or a plain one, which runs in a thread. It takes a TaskContext; what it returns is
+    the result of its task, what it raises the error. Delivery is at least once, an outcome is recorded at most once: a
+    worker that was paused or cut off for longer than its lease records nothing of what it had claimed.
 
     Args:
         db: An AsyncDatabase, pool, connection or conninfo. A conninfo gets a pool of its own for each run.
-        handlers: Functions, or `Handler`s, by names of steps. Tasks of other steps are given back, after a delay that
-            grows from 1 to 30 seconds, for workers that know them.
+        handlers: Functions, or `Handler`s, by names of steps. Tasks of other steps are left to workers that know
+            them; looks pass them over one by one.
         queues: Names; with round-robin one after the other gives, else they are one.
         concurrency: Handlers that run at a time.
         namespace: Claim only what is in it. None: everything.
         fairness: As `PgStepQueue.claim`.
         lease: Seconds, or a timedelta, that the worker may be silent before its tasks are anybody's. A thread of its own
-            renews it, whatever the handlers do.
+            renews it, whatever the handlers and the event loop do.
         poll_interval: Seconds, or a timedelta, between two looks when nothing rings.
         batch: Tasks claimed at a time, and claimed ahead, at most; 500 by default.
         shutdown_timeout: Seconds, or a timedelta, for what runs to end once the worker is to stop; after that it is given

@@ -64,6 +64,7 @@ class AsyncShift:
             table_prefix=settings.table_prefix,
             max_deliveries=settings.max_deliveries,
             lease=settings.lease,
+            steps=list(settings.handlers),
         )
         self._alarm = _Alarm()
         self._loop = asyncio.get_running_loop()
@@ -202,9 +203,10 @@ class AsyncShift:
             self._alarm.rung = False
             began = time.monotonic()
             tasks, lost = await core.settle_and_claim(desk.outcomes, settings.queues, desk.room, settings.fairness)
-            desk.pace.went_round(time.monotonic() - began)
             core.warn_of_lost(desk.settled(lost))
-            self._ready += desk.claimed(tasks, next_in=core.next_in)
+            took = time.monotonic() - began
+            desk.claimed(tasks, took=took, next_in=core.next_in, exhausted=core.exhausted)
+            self._ready += tasks
             for _ in range(min(len(self._ready), len(self._idle))):
                 self._idle.popleft().set_result(None)
         elif desk.outcomes:

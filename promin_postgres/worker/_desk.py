@@ -13,7 +13,7 @@ import psycopg
 
 from promin_postgres._arguments import encode_optional
 from promin_postgres._error_record import decode_error, encode_error
-from promin_postgres._retry import Retry, jittered
+from promin_postgres._retry import jittered
 from promin_postgres.lookups import TaskStatus
 from promin_postgres.steps import StepTask
 from promin_postgres.steps._settings import Settlement, settlement
@@ -31,8 +31,8 @@ FLUSH = 0.005
 _STALL = 0.5
 """Seconds without an end after which what is claimed ahead is given back: the handlers are slower than they were."""
 
-_UNKNOWN = Retry(max_attempts=1_000_000, base=1.0, factor=2.0, cap=30.0, jitter="none")
-"""When a task that nobody here knows how to execute comes again."""
+_LONG_LOOK, _SHARE = 0.05, 10
+"""Seconds after which a look that finds nothing is a long one, and how many times as long the next one waits."""
 
 
 @attrs.define
@@ -66,13 +66,12 @@ class Desk:
         self.outcomes: list[Settlement] = []
         self.returns: list[Settlement] = []
         self.found_nothing = False
-        """Whether the last look found nothing, and nothing was settled since."""
-        self._look_at = 0.0
+        """Whether there was nothing at the last look, and nothing was settled since."""
+        self._look_at = self._not_before = 0.0
         self._oldest = 0.0
         self._progress_at = 0.0
         self._unsure: set[int] = set()
         """Whose outcomes were sent without an answer: they may be settled."""
-        self._strangers: set[str] = set()
 
     # -- what is done
 
@@ -156,9 +155,10 @@ class Desk:
         """Whether to look for tasks now."""
         if self.stopping or self.room < 1:
             return False
+        now = time.monotonic()
         if self.drain:
-            return not self.found_nothing or self.pending > 0
-        return rung or time.monotonic() >= self._look_at
+            return self.pending > 0 or (not self.found_nothing and now >= self._look_at)
+        return now >= (self._not_before if rung else self._look_at)
 
     def acts(self, *, rung: bool, has_ready: bool) -> bool:
         """Whether to go to the server now. While handlers have work, what is done waits for company."""
@@ -172,33 +172,21 @@ class Desk:
         """Whether what is claimed ahead waits in vain."""
         return self.stopping or time.monotonic() - self._progress_at > _STALL
 
-    def claimed(self, tasks: Sequence[StepTask], *, next_in: float | None) -> list[StepTask]:
-        """What a look found; returns what is to be executed here."""
+    def claimed(
+        self, tasks: Sequence[StepTask], *, took: float, next_in: float | None, exhausted: bool
+    ) -> None:
+        """What a look found, and how long it took; when another one may find more, and whether there is no more."""
         now = time.monotonic()
-        self._progress_at = max(self._progress_at, now) if tasks else self._progress_at
-        self.found_nothing = not tasks
-        if not tasks:
-            wait = jittered(self.settings.poll_interval)
-            self._look_at = now + (wait if next_in is None else min(wait, max(next_in, 0.0)))
-            return []
-        self._look_at = 0.0
-        self.held.update((task.id, task) for task in tasks)
-        handlers = self.settings.handlers
-        known = [task for task in tasks if task.step_name in handlers]
-        if len(known) < len(tasks):
-            self._leave([task for task in tasks if task.step_name not in handlers])
-        return known
-
-    def _leave(self, tasks: Sequence[StepTask]) -> None:
-        """Leave tasks to workers that know their steps: give them back, each for longer than the last time."""
-        for task in tasks:
-            if task.step_name not in self._strangers:
-                self._strangers.add(task.step_name)
-                logger.warning("tasks of step %r are left to others: there is no handler for it here", task.step_name)
-            times = max(task.lease - task.deliveries, 0)  # claims that were taken back
-            delay = jittered(_UNKNOWN.pause(times + 1))
-            self.returns.append(settlement(task, retry_in=timedelta(seconds=delay)))
-        self._oldest = 0.0
+        self.pace.went_round(took)
+        self.found_nothing = exhausted
+        if tasks:
+            self._progress_at = now
+            self._look_at = self._not_before = 0.0
+            self.held.update((task.id, task) for task in tasks)
+            return
+        wait = jittered(self.settings.poll_interval)
+        self._look_at = now + (wait if next_in is None else min(wait, max(next_in, 0.0)))
+        self._not_before = now + min(_SHARE * took, 1.0) if took >= _LONG_LOOK else 0.0
 
     def comes_back_in(self, delay: timedelta) -> None:
         """A task will be there to be claimed by then."""
@@ -211,9 +199,9 @@ class Desk:
             return max(self.pace.target // 2 - self.pending, 1), max(self._oldest + FLUSH - now, 0.0)
         if has_ready:
             return 1, _STALL
-        if self.room < 1 or self.stopping or self.drain:
+        if self.room < 1 or self.stopping or self.found_nothing and self.drain:
             return 1, 1.0
-        return 1, max(self._look_at - now, 0.0)
+        return 1, max(max(self._look_at, self._not_before) - now, 0.0)
 
     # -- lives
 
@@ -227,7 +215,7 @@ class Desk:
         self.done.clear()
         self.outcomes, self.returns = [], []
         self._unsure.clear()
-        self._look_at = 0.0
+        self._look_at = self._not_before = 0.0
         return len(running)
 
 

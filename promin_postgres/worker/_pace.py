@@ -1,13 +1,16 @@
 """How many tasks a worker holds. Pure.
 
 As many as it can begin at once, so that idle workers elsewhere get the rest; and where its handlers are faster than a
-round trip to the server, so many more that they do not wait for the next claim.
+claim, so many more that they do not wait for the next one.
 """
 
 from __future__ import annotations
 
 _HORIZON = 0.02
-"""Seconds: what the handlers will have finished by then is claimed ahead, beyond one task each."""
+"""Seconds: what the handlers finish in that time, and in that of two claims, is held, if it is more than one task each.
+
+Of two claims, because while the server is busy with one the handlers work on what the last one brought.
+"""
 
 
 class Pace:
@@ -26,10 +29,10 @@ class Pace:
         """So many were finished since the last call."""
         self._finished += number
         elapsed = now - self._began
-        horizon = max(_HORIZON, 2 * self._round_trip)
+        horizon = _HORIZON + 2 * self._round_trip
         if elapsed >= horizon:
             soon = round(self._finished * horizon / elapsed)
-            self.target = max(self._concurrency, min(soon, self._concurrency + self._batch))
+            self.target = max(self._concurrency, min(soon, self._concurrency + 2 * self._batch))
             self._began, self._finished = now, 0
 
     def went_round(self, seconds: float) -> None:

@@ -26,8 +26,8 @@ class Worker:
 
     Args:
         db: A Database, pool, connection or conninfo. A conninfo gets a pool of its own for each run.
-        handlers: Functions, or `Handler`s, by names of steps. Tasks of other steps are given back, after a delay that
-            grows from 1 to 30 seconds, for workers that know them.
+        handlers: Functions, or `Handler`s, by names of steps. Tasks of other steps are left to workers that know
+            them; looks pass them over one by one.
         queues: Names; with round-robin one after the other gives, else they are one.
         concurrency: Handlers that run at a time.
         namespace: Claim only what is in it. None: everything.

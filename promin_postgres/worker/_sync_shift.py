@@ -58,6 +58,7 @@ class Shift:
             table_prefix=settings.table_prefix,
             max_deliveries=settings.max_deliveries,
             lease=settings.lease,
+            steps=list(settings.handlers),
         )
         self._alarm = _Alarm()
         self._heart = Heart(db.conninfo, self._core.sql.names, settings.lease, self._alarm.nudge)
@@ -71,7 +72,7 @@ class Shift:
 
     @property
     def ahead(self) -> int:
-        return self._ready.qsize()
+        return 0 if self.ended.is_set() else self._ready.qsize()
 
     def start(self) -> None:
         """Begin, in a thread."""
@@ -187,9 +188,10 @@ class Shift:
             self._alarm.rung = False
             began = time.monotonic()
             tasks, lost = core.settle_and_claim(desk.outcomes, settings.queues, desk.room, settings.fairness)
-            desk.pace.went_round(time.monotonic() - began)
             core.warn_of_lost(desk.settled(lost))
-            for task in desk.claimed(tasks, next_in=core.next_in):
+            took = time.monotonic() - began
+            desk.claimed(tasks, took=took, next_in=core.next_in, exhausted=core.exhausted)
+            for task in tasks:
                 self._ready.put(task)
         elif desk.outcomes:
             core.warn_of_lost(desk.settled(core.settle(desk.outcomes)))
