@@ -10,11 +10,11 @@ from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.database import AsyncDatabase, AsyncDatabaseSource
 from promin_postgres.errors import ConfigurationError
 from promin_postgres.steps import Fairness
+from promin_postgres.worker._async_shift import AsyncShift
 from promin_postgres.worker._context import TaskContext
 from promin_postgres.worker._health import State, WorkerHealth
 from promin_postgres.worker._settings import Handler, check_settings
 from promin_postgres.worker._signals import heeding
-from promin_postgres.worker._async_shift import AsyncShift
 
 
 class AsyncWorker:

@@ -138,7 +138,7 @@ class AsyncShift:
             logger.warning("worker: the server failed, trying on: %s", failure)
         now = time.monotonic()
         self._unknown_at = [now, now + self._settings.lease]
-        if unfit(failure) and self.desk.outcomes:
+        if unfit(failure):
             await self._settle_singly()
         if self.desk.stopping and now >= self._stop_by:
             return False
@@ -244,23 +244,24 @@ class AsyncShift:
 
     async def _settle_singly(self) -> None:
         """Something in what was sent is not what the server takes: find it, and record that instead."""
-        desk = self.desk
-        outcomes = desk.outcomes
-        while outcomes:
-            desk.outcomes = [outcomes.pop()]
-            try:
+        desk, core = self.desk, self._core
+        waiting = desk.outcomes
+        try:
+            while waiting:
+                desk.outcomes = [waiting.pop()]
                 try:
-                    lost = await self._core.settle(desk.outcomes)
+                    lost = await core.settle(desk.outcomes)
                 except psycopg.Error as error:
                     if not unfit(error):
                         raise
                     desk.outcomes = [refused(desk.outcomes[0], error)]
-                    lost = await self._core.settle(desk.outcomes)
-                self._core.warn_of_lost(desk.settled(lost))
-            except psycopg.Error as error:
-                logger.warning("worker: an outcome could not be recorded, trying on: %s", error)
-                desk.outcomes += outcomes
-                return
+                    lost = await core.settle(desk.outcomes)
+                core.warn_of_lost(desk.settled(lost))
+        except psycopg.Error as error:
+            logger.error("worker: outcome of task %d: %s", desk.outcomes[0].id, error)
+            if unfit(error):
+                desk.drop()
+            desk.outcomes += waiting
 
     async def _is_over(self) -> bool:
         desk = self.desk
@@ -328,7 +329,7 @@ class AsyncShift:
             else:
                 result = await async_call(handler.function, context, timeout=None, on_timeout=context.time_out)
             one = completed(task, result, time.monotonic() - began)
-        except BaseException as error:  # noqa: BLE001 - recorded
+        except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                 raise
             one = failed(task, error, time.monotonic() - began, handler)

@@ -136,6 +136,13 @@ class Desk:
         self.found_nothing = False
         return sorted(gone)
 
+    def drop(self) -> None:
+        """The server takes neither the outcome at hand nor the news of that."""
+        for one in self.outcomes:
+            self.held.pop(one.id, None)
+        self.tally.lost += len(self.outcomes)
+        self.outcomes = []
+
     def went_unanswered(self) -> None:
         """Nobody knows what became of what was sent."""
         self._unsure.update(one.id for one in (*self.outcomes, *self.returns))
@@ -172,9 +179,7 @@ class Desk:
         """Whether what is claimed ahead waits in vain."""
         return self.stopping or time.monotonic() - self._progress_at > _STALL
 
-    def claimed(
-        self, tasks: Sequence[StepTask], *, took: float, next_in: float | None, exhausted: bool
-    ) -> None:
+    def claimed(self, tasks: Sequence[StepTask], *, took: float, next_in: float | None, exhausted: bool) -> None:
         """What a look found, and how long it took; when another one may find more, and whether there is no more."""
         now = time.monotonic()
         self.pace.went_round(took)
@@ -199,7 +204,7 @@ class Desk:
             return max(self.pace.target // 2 - self.pending, 1), max(self._oldest + FLUSH - now, 0.0)
         if has_ready:
             return 1, _STALL
-        if self.room < 1 or self.stopping or self.found_nothing and self.drain:
+        if self.room < 1 or self.stopping or (self.found_nothing and self.drain):
             return 1, 1.0
         return 1, max(max(self._look_at, self._not_before) - now, 0.0)
 
@@ -217,7 +222,6 @@ class Desk:
         self._unsure.clear()
         self._look_at = self._not_before = 0.0
         return len(running)
-
 
     def health(self, state: State, life: Life | None, *, ahead: int, connected: bool) -> WorkerHealth:
         alive = life is not None and not life.is_over
@@ -244,7 +248,8 @@ def completed(task: StepTask, result: object, seconds: float) -> Settlement:
 
 def unfit(error: psycopg.Error) -> bool:
     """Whether the server does not take what it was sent, however often."""
-    return isinstance(error, psycopg.DataError) or (error.sqlstate or "").startswith("54")  # a limit of the server
+    # 54: a limit of the server
+    return isinstance(error, psycopg.DataError | psycopg.IntegrityError) or (error.sqlstate or "").startswith("54")
 
 
 def refused(one: Settlement, error: psycopg.Error) -> Settlement:

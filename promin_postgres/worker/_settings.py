@@ -18,7 +18,7 @@ from promin_postgres.worker._context import TaskContext
 _BATCH = 500
 
 
-class RetryLater(Exception):  # noqa: N818 - no error: the task is to come again
+class RetryLater(Exception):
     """Raised by a handler: give the task back, to come again after `delay`. Counts neither as attempt nor as delivery.
 
     Args:
@@ -28,6 +28,10 @@ class RetryLater(Exception):  # noqa: N818 - no error: the task is to come again
     def __init__(self, delay: Seconds = 0) -> None:
         super().__init__(delay)
         self.delay = check_seconds("delay", delay)
+
+
+def _timeout(value: Seconds | None) -> float | None:
+    return None if value is None else check_seconds("timeout", value, positive=True)
 
 
 @attrs.frozen
@@ -44,11 +48,7 @@ class Handler:
 
     function: Callable[[TaskContext], Any]
     retry: Retry = attrs.field(default=NO_RETRY, kw_only=True)
-    timeout: float | None = attrs.field(
-        default=None,
-        kw_only=True,
-        converter=lambda value: None if value is None else check_seconds("timeout", value, positive=True),
-    )
+    timeout: float | None = attrs.field(default=None, kw_only=True, converter=_timeout)
 
     def __attrs_post_init__(self) -> None:
         if not callable(self.function):

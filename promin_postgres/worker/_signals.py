@@ -12,7 +12,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextlib.contextmanager
-def heeding(stop: Callable[[], None]) -> Iterator[None]:
+def heeding(stop: Callable[[], object]) -> Iterator[None]:
     """Have the first of these signals call `stop`, and the second end the process; on the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield

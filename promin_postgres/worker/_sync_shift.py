@@ -121,7 +121,7 @@ class Shift:
             logger.warning("worker: the server failed, trying on: %s", failure)
         now = time.monotonic()
         self._unknown_at = [now, now + self._settings.lease]
-        if unfit(failure) and self.desk.outcomes:
+        if unfit(failure):
             self._settle_singly()
         if self.desk.stopping and now >= self._stop_by:
             return False
@@ -219,7 +219,7 @@ class Shift:
 
     def _time_left(self) -> float:
         """Seconds until the first execution has to be over."""
-        ends = [context.ends_at for context in list(self.desk.timed)]
+        ends = [context.ends_at for context in list(self.desk.timed) if context.ends_at is not None]
         if self.desk.stopping:
             ends.append(self._stop_by)
         return max(min(ends, default=float("inf")) - time.monotonic(), 0.0)
@@ -236,23 +236,24 @@ class Shift:
 
     def _settle_singly(self) -> None:
         """Something in what was sent is not what the server takes: find it, and record that instead."""
-        desk = self.desk
-        outcomes = desk.outcomes
-        while outcomes:
-            desk.outcomes = [outcomes.pop()]
-            try:
+        desk, core = self.desk, self._core
+        waiting = desk.outcomes
+        try:
+            while waiting:
+                desk.outcomes = [waiting.pop()]
                 try:
-                    lost = self._core.settle(desk.outcomes)
+                    lost = core.settle(desk.outcomes)
                 except psycopg.Error as error:
                     if not unfit(error):
                         raise
                     desk.outcomes = [refused(desk.outcomes[0], error)]
-                    lost = self._core.settle(desk.outcomes)
-                self._core.warn_of_lost(desk.settled(lost))
-            except psycopg.Error as error:
-                logger.warning("worker: an outcome could not be recorded, trying on: %s", error)
-                desk.outcomes += outcomes
-                return
+                    lost = core.settle(desk.outcomes)
+                core.warn_of_lost(desk.settled(lost))
+        except psycopg.Error as error:
+            logger.error("worker: outcome of task %d: %s", desk.outcomes[0].id, error)
+            if unfit(error):
+                desk.drop()
+            desk.outcomes += waiting
 
     def _is_over(self) -> bool:
         desk = self.desk

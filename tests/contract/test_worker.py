@@ -210,7 +210,9 @@ def test_slow_handlers_leave_tasks_for_others(kit: Kit) -> None:
 def test_what_was_claimed_ahead_is_given_back_when_handlers_become_slow(kit: Kit) -> None:
     gate = Gate()
     kit.enqueue(*["quick"] * 4000)
-    with kit.working({"quick": lambda context: None if context.task.id < 3000 else gate(context)}, concurrency=2) as one:
+    with kit.working(
+        {"quick": lambda context: None if context.task.id < 3000 else gate(context)}, concurrency=2
+    ) as one:
         until(lambda: gate.entered == 2)
         until(lambda: kit.queue.metrics()["default"].running == 2)
         assert one.health().released > 0
@@ -355,7 +357,12 @@ def test_a_coroutine_that_takes_too_long_is_cancelled(promin_dsn: str) -> None:
         asyncio.run(AsyncWorker(promin_dsn, handlers=handlers, concurrency=1).run(drain=True))
         assert ends == ["cancelled"]
         errors = [(record.error.error_type if record.error else record.result) for record in map(kit.queue.get, ids)]
-    assert errors == ["TimeoutError", "in time", "asyncio.exceptions.CancelledError", "asyncio.exceptions.CancelledError"]
+    assert errors == [
+        "TimeoutError",
+        "in time",
+        "asyncio.exceptions.CancelledError",
+        "asyncio.exceptions.CancelledError",
+    ]
 
 
 def test_a_cancelled_run_gives_back_what_runs(promin_dsn: str) -> None:
@@ -394,11 +401,11 @@ def test_queues_priorities_and_namespaces(kit: Kit) -> None:
 
 @pytest.mark.parametrize("fairness", ["strict-priority", "round-robin", "weighted"])
 def test_every_policy_drains(kit: Kit, fairness: str) -> None:
-    kit.queue.enqueue_many(
-        [_task(workflow, step, priority=step % 11) for workflow in range(10) for step in range(40)]
-    )
+    kit.queue.enqueue_many([_task(workflow, step, priority=step % 11) for workflow in range(10) for step in range(40)])
     kit.queue.enqueue("limited", "step", concurrency_key="k", concurrency_limit=1)
-    worker = kit.drain({f"s{step}": lambda context: None for step in range(40)} | {"step": lambda context: 1}, fairness=fairness)
+    worker = kit.drain(
+        {f"s{step}": lambda context: None for step in range(40)} | {"step": lambda context: 1}, fairness=fairness
+    )
     assert worker.health().completed == 401
 
 
