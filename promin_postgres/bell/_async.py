@@ -79,8 +79,9 @@ class AsyncEar:
                     channel.missed()
         finally:
             now = time.monotonic()
-            if any([channel.leave(now) for channel in self._channels]):
-                self._bell.wake()
+            for channel in self._channels:
+                if channel.leave(now):
+                    self._bell.wake()
 
     def ring(self) -> None:
         """End the wait, or the next one, from any thread."""

@@ -20,9 +20,9 @@ from promin_postgres.worker._signals import heeding
 class AsyncWorker:
     """Claims tasks of the step queue and calls the handlers of their steps, in tasks.
 
-    A handler is a coroutine function, or a plain one, which runs in a thread. It takes a TaskContext; what it returns is
-    the result of its task, what it raises the error. Delivery is at least once, an outcome is recorded at most once: a
-    worker that was paused or cut off for longer than its lease records nothing of what it had claimed.
+    A handler is a coroutine function, or a plain one, which runs in a thread. It takes a TaskContext; what it returns
+    is the result of its task, what it raises the error. Delivery is at least once, an outcome is recorded at most once:
+    a worker that was paused or cut off for longer than its lease records nothing of what it had claimed.
 
     Args:
         db: An AsyncDatabase, pool, connection or conninfo. A conninfo gets a pool of its own for each run.
@@ -32,12 +32,12 @@ class AsyncWorker:
         concurrency: Handlers that run at a time.
         namespace: Claim only what is in it. None: everything.
         fairness: As `PgStepQueue.claim`.
-        lease: Seconds, or a timedelta, that the worker may be silent before its tasks are anybody's. A thread of its own
-            renews it, whatever the handlers and the event loop do.
+        lease: Seconds, or a timedelta, that the worker may be silent before its tasks are anybody's. A thread of its
+            own renews it, whatever the handlers and the event loop do.
         poll_interval: Seconds, or a timedelta, between two looks when nothing rings.
         batch: Tasks claimed at a time, and claimed ahead, at most; 500 by default.
-        shutdown_timeout: Seconds, or a timedelta, for what runs to end once the worker is to stop; after that it is given
-            back.
+        shutdown_timeout: Seconds, or a timedelta, for what runs to end once the worker is to stop; after that it is
+            given back.
         worker_id: What tasks are claimed as; a part that no other process has is added.
         schema: Where the tables are; by default that of `db`.
         table_prefix: How their names begin; by default that of `db`.
@@ -129,7 +129,7 @@ class AsyncWorker:
         shift = self._shift
         if shift is None:
             return WorkerHealth(state="idle")
-        state: State = "stopping" if shift.stopping else "running"
+        state: State = "stopping" if shift.desk.stopping else "running"
         if shift.ended.is_set():
             state = "stopped" if shift.failure is None else "failed"
         return shift.desk.health(state, shift.life, ahead=shift.ahead, connected=shift.connected)

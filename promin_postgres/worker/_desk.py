@@ -254,7 +254,7 @@ def unfit(error: psycopg.Error) -> bool:
 
 def refused(one: Settlement, error: psycopg.Error) -> Settlement:
     """What is recorded instead of an outcome that the server does not take."""
-    return attrs.evolve(one, status=TaskStatus.FAILED, result=None, error=encode_error(error), retry_in=None)
+    return one._replace(status=TaskStatus.FAILED, result=None, error=encode_error(error), retry_in=None)
 
 
 def failed(task: StepTask, error: BaseException, seconds: float, handler: Handler) -> Settlement:

@@ -32,12 +32,12 @@ class Worker:
         concurrency: Handlers that run at a time.
         namespace: Claim only what is in it. None: everything.
         fairness: As `PgStepQueue.claim`.
-        lease: Seconds, or a timedelta, that the worker may be silent before its tasks are anybody's. A thread of its own
-            renews it, whatever the handlers do.
+        lease: Seconds, or a timedelta, that the worker may be silent before its tasks are anybody's. A thread of its
+            own renews it, whatever the handlers do.
         poll_interval: Seconds, or a timedelta, between two looks when nothing rings.
         batch: Tasks claimed at a time, and claimed ahead, at most; 500 by default.
-        shutdown_timeout: Seconds, or a timedelta, for what runs to end once the worker is to stop; after that it is given
-            back.
+        shutdown_timeout: Seconds, or a timedelta, for what runs to end once the worker is to stop; after that it is
+            given back.
         worker_id: What tasks are claimed as; a part that no other process has is added.
         schema: Where the tables are; by default that of `db`.
         table_prefix: How their names begin; by default that of `db`.
@@ -125,7 +125,7 @@ class Worker:
         shift = self._shift
         if shift is None:
             return WorkerHealth(state="idle")
-        state: State = "stopping" if shift.stopping else "running"
+        state: State = "stopping" if shift.desk.stopping else "running"
         if shift.ended.is_set():
             state = "stopped" if shift.failure is None else "failed"
         return shift.desk.health(state, shift.life, ahead=shift.ahead, connected=shift.connected)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 
@@ -12,41 +11,23 @@ from psycopg_pool import PoolClosed
 
 from promin_postgres._error_record import encode_error
 from promin_postgres._retry import RECONNECT
-from promin_postgres._wait import Signal
 from promin_postgres.bell import Ear, open_ear
 from promin_postgres.database import Database
-from promin_postgres.steps import StepTask
 from promin_postgres.steps._sync_core import StepCore
-from promin_postgres.worker._context import TaskContext
-from promin_postgres.worker._desk import Desk, completed, failed, overdue, refused, unfit
+from promin_postgres.worker._desk import Desk, refused, unfit
 from promin_postgres.worker._heart import Heart, Life
 from promin_postgres.worker._settings import Settings
+from promin_postgres.worker._sync_crew import Alarm, Crew
 
 logger = logging.getLogger(__name__)
 
 
-class _Alarm(Signal):
-    """Wakes the claimer; knows whether the bell did."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rung = False
-
-    def set(self) -> None:
-        self.rung = True
-        super().set()
-
-    def nudge(self) -> None:
-        super().set()
-
-
 class Shift:
-    """One run of a worker: a claimer, who goes to the server, and threads that call handlers."""
+    """One run of a worker: a claimer, who goes to the server, and a crew, which calls handlers."""
 
     def __init__(self, db: Database, settings: Settings, *, drain: bool) -> None:
         self.desk = Desk(settings, drain=drain)
         self.connected = False
-        self.life: Life | None = None
         self.failure: BaseException | None = None
         self.ended = threading.Event()
         self._settings = settings
@@ -60,19 +41,22 @@ class Shift:
             lease=settings.lease,
             steps=list(settings.handlers),
         )
-        self._alarm = _Alarm()
+        self._alarm = Alarm()
+        self._crew = Crew(self.desk, settings, self._alarm)
         self._heart = Heart(db.conninfo, self._core.sql.names, settings.lease, self._alarm.nudge)
         self._ear: Ear | None = None
-        self._ready: queue.SimpleQueue[StepTask | None] = queue.SimpleQueue()
-        self._threads = 0
         self._stop_by = 0.0
         self._began = False
         self._failures = 0
         self._unknown_at: list[float] = []
 
     @property
+    def life(self) -> Life | None:
+        return self._crew.life
+
+    @property
     def ahead(self) -> int:
-        return 0 if self.ended.is_set() else self._ready.qsize()
+        return 0 if self.ended.is_set() else self._crew.ahead
 
     def start(self) -> None:
         """Begin, in a thread."""
@@ -89,7 +73,7 @@ class Shift:
     def _run(self) -> None:
         try:
             for _ in range(self._settings.concurrency):
-                self._hire()
+                self._crew.hire()
             while self._turn_safely():
                 pass
         except BaseException as error:  # noqa: BLE001 - raised by run(), shown by health()
@@ -136,12 +120,12 @@ class Shift:
             return False
         desk.take()
         if desk.timed:
-            self._time_out()
-        if desk.stalls() and not self._ready.empty():
-            desk.give_back(self._unbegun())
+            self._crew.time_out()
+        if desk.stalls() and self._crew.has_ready:
+            desk.give_back(self._crew.unbegun())
         if desk.stopping and self._is_over():
             return False
-        if desk.acts(rung=alarm.rung, has_ready=not self._ready.empty()):
+        if desk.acts(rung=alarm.rung, has_ready=self._crew.has_ready):
             self._go()
         elif desk.drain and desk.found_nothing and not desk.held:
             return False
@@ -163,15 +147,15 @@ class Shift:
         if life is not None:
             life.end()
             logger.warning("worker %s: the lease ran out; what was claimed is lost", life.me)
-            self._unbegun()
+            self._crew.unbegun()
             for _ in range(self.desk.abandon()):
-                self._hire()
-            self.life = None
+                self._crew.hire()
+            self._crew.life = None
         if self.desk.stopping:
             return False
         began = self._core.begin_kept()
-        self.life = Life(self._core.me, began + lease)
-        self._heart.keep(self.life)
+        self._crew.life = life = Life(self._core.me, began + lease)
+        self._heart.keep(life)
         self._began = self.connected = True
         return True
 
@@ -191,15 +175,14 @@ class Shift:
             core.warn_of_lost(desk.settled(lost))
             took = time.monotonic() - began
             desk.claimed(tasks, took=took, next_in=core.next_in, exhausted=core.exhausted)
-            for task in tasks:
-                self._ready.put(task)
+            self._crew.put(tasks)
         elif desk.outcomes:
             core.warn_of_lost(desk.settled(core.settle(desk.outcomes)))
         self.connected = True
 
     def _wait(self) -> None:
         desk, alarm = self.desk, self._alarm
-        has_ready = not self._ready.empty()
+        has_ready = self._crew.has_ready
         wake_at, seconds = desk.patience(has_ready=has_ready)
         listens = not (has_ready or desk.pending or desk.stopping or desk.drain) and desk.room > 0
         if listens and self._ear is None:
@@ -219,20 +202,8 @@ class Shift:
 
     def _time_left(self) -> float:
         """Seconds until the first execution has to be over."""
-        ends = [context.ends_at for context in list(self.desk.timed) if context.ends_at is not None]
-        if self.desk.stopping:
-            ends.append(self._stop_by)
-        return max(min(ends, default=float("inf")) - time.monotonic(), 0.0)
-
-    def _unbegun(self) -> list[StepTask]:
-        tasks = []
-        try:
-            while True:
-                task = self._ready.get_nowait()
-                if task is not None:
-                    tasks.append(task)
-        except queue.Empty:
-            return tasks
+        ends_at = self._crew.next_end()
+        return max((min(ends_at, self._stop_by) if self.desk.stopping else ends_at) - time.monotonic(), 0.0)
 
     def _settle_singly(self) -> None:
         """Something in what was sent is not what the server takes: find it, and record that instead."""
@@ -261,7 +232,7 @@ class Shift:
             return True
         if time.monotonic() < self._stop_by:
             return False
-        given_up = [context.task for context in list(desk.running) if self._takes(context)]
+        given_up = [context.task for context in list(desk.running) if self._crew.takes(context)]
         desk.take()
         desk.give_back(given_up)
         self._go()
@@ -270,8 +241,7 @@ class Shift:
     def _leave(self) -> None:
         """Retire: whatever is still leased is anybody's."""
         self._heart.stop()
-        for _ in range(self._threads):
-            self._ready.put(None)
+        self._crew.dismiss()
         try:
             if self._ear is not None:
                 self._ear.close()
@@ -280,71 +250,3 @@ class Shift:
                 self._core.retire()
         except psycopg.Error as error:
             logger.warning("worker: could not say that it is gone, its lease will run out: %s", error)
-
-    # -- handlers
-
-    def _hire(self) -> None:
-        self._threads += 1
-        threading.Thread(target=self._serve, name="promin-handler", daemon=True).start()
-
-    def _serve(self) -> None:
-        get = self._ready.get
-        while (task := get()) is not None:
-            if not self._execute(task):
-                return  # another thread has taken this place
-
-    def _execute(self, task: StepTask) -> bool:
-        """Call the handler of a task; False when nobody waits for its outcome any more."""
-        desk, life = self.desk, self.life
-        if life is None or task.claimed_by != life.me:
-            return True  # of an earlier life
-        handler = self._settings.handlers[task.step_name]
-        context = TaskContext(task, life, self)
-        began = time.monotonic()
-        desk.running.add(context)
-        if handler.timeout is not None:
-            context.ends_at = began + handler.timeout
-            desk.timed.add(context)
-            self._alarm.nudge()
-        try:
-            result = handler.function(context)
-            one = completed(task, result, time.monotonic() - began)
-        except BaseException as error:  # noqa: BLE001 - recorded
-            one = failed(task, error, time.monotonic() - began, handler)
-            if one.error is not None:
-                desk.last_error = one.error
-        if not self._takes(context):
-            return False
-        desk.done.append(one)
-        if desk.wake_at and (len(desk.done) >= desk.wake_at or self._ready.empty()):
-            desk.wake_at = 0
-            self._alarm.nudge()
-        return True
-
-    def _takes(self, context: TaskContext) -> bool:
-        """Whether an execution is ours to end: of the handler and the claimer one ends it."""
-        try:
-            self.desk.running.remove(context)
-        except KeyError:
-            return False
-        if context.ends_at is not None:
-            self.desk.timed.discard(context)
-        return True
-
-    def _time_out(self) -> None:
-        """End what has taken too long. A thread cannot be stopped: it runs on, and another one takes its place."""
-        now = time.monotonic()
-        for context in list(self.desk.timed):
-            if context.ends_at is not None and now >= context.ends_at and self._takes(context):
-                context.time_out()
-                task = context.task
-                handler = self._settings.handlers[task.step_name]
-                self._hire()
-                self.desk.done.append(failed(task, overdue(handler), handler.timeout or 0.0, handler))
-
-    @property
-    def stopping(self) -> bool:
-        return self.desk.stopping
-
-    def put_off(self, context: TaskContext) -> None:
-        """Its time is read anew when the old one is over."""
