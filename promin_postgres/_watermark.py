@@ -27,6 +27,11 @@ class Start:
     def is_due(self) -> bool:
         return self.clock() >= self._next_start
 
+    @property
+    def due_in(self) -> float:
+        """Seconds until it is."""
+        return max(self._next_start - self.clock(), 0.0)
+
     def looked_from_start(self, *, began: float) -> None:
         """It did; that look `began` at this time of the clock."""
         now = self.clock()

@@ -17,6 +17,16 @@ from promin_postgres.workflow import async_workflow, workflow
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a file of long tests that says which twin the suite runs (SUITE_RUNS), the other one belongs to the soak."""
+    for item in items:
+        wanted = getattr(getattr(item, "module", None), "SUITE_RUNS", None)
+        given = getattr(getattr(item, "callspec", None), "params", {})
+        if wanted and any(given.get(name) not in (None, wanted) for name in ("twin", "fleet")):
+            item.add_marker(pytest.mark.soak)
+
+
 @pytest.fixture(params=["sync", "async"])
 def twin(request: pytest.FixtureRequest) -> Iterator[Twin]:
     """Runs a test once with the sync objects and once with their async twins in sync form."""

@@ -1,4 +1,4 @@
-"""AsyncEar: hears one channel, over the one LISTEN connection that a database has in this process."""
+"""AsyncEar: hears channels, over the one LISTEN connection that a database has in this process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -27,36 +27,40 @@ _GREET_AGAIN = 5.0
 
 async def async_open_ear(
     db: AsyncDatabase,
-    channel: str,
-    *,
+    *channels: str,
     has_door: bool = True,
     greeting: tuple[Statement, Mapping[str, Any]] | None = None,
+    signal: AsyncSignal | None = None,
 ) -> AsyncEar:
-    """An ear on a channel; close it when nobody waits any more.
+    """An ear on some channels; close it when nobody waits any more.
 
     All ears of a database in this process share one connection, which opens with the first and closes with the last.
 
     Args:
-        has_door: False for a channel whose producers ring whether anybody waits or not.
-        greeting: A statement and its parameters, run on that connection whenever it has begun to hear the channel, at
+        channels: Any of them ends a wait.
+        has_door: False for channels whose producers ring whether anybody waits or not.
+        greeting: A statement and its parameters, run on that connection whenever it has begun to hear a channel, at
             first and after a break. When it fails polling goes on, and it is tried again later.
+        signal: What a ring sets, for who waits for other things besides.
     """
     here = async_home()
     with _LOCK:
         bell = _BELLS.get(db)
         if bell is None or bell.home != here or bell.closed:
             bell = _BELLS[db] = AsyncBell(db, here)
-        return bell.open_ear(channel, has_door, greeting)
+        return bell.open_ear(channels, has_door, greeting, signal or AsyncSignal())
 
 
 class AsyncEar:
-    """Waits for a channel to ring."""
+    """Waits for one of its channels to ring."""
 
-    def __init__(self, bell: AsyncBell, channel: Channel) -> None:
+    def __init__(self, bell: AsyncBell, channels: Sequence[Channel], signal: AsyncSignal) -> None:
         self._bell = bell
-        self._channel = channel
-        self._signal = AsyncSignal()
+        self._channels = channels
+        self._signal = signal
         self._open = True
+        for channel in channels:
+            channel.ears.add(self)
 
     def clear(self) -> None:
         """Forget what rang so far. Call it before a poll: what rings during the poll is then not missed."""
@@ -64,16 +68,20 @@ class AsyncEar:
 
     async def wait(self, seconds: float) -> None:
         """Return when it is time to poll: on a ring, after `seconds`, or when a ring may have been missed."""
-        channel = self._channel
-        channel.enter()
+        for channel in self._channels:
+            channel.enter()
         try:
-            if channel.wants_door:
-                self._bell.ask(channel)
-            if not await self._signal.wait(seconds) and not channel.held:
-                channel.quiet = False  # the listener that held the door may have died with it
+            for channel in self._channels:
+                if channel.wants_door:
+                    self._bell.ask(channel)
+            if not await self._signal.wait(seconds):
+                for channel in self._channels:
+                    channel.missed()
         finally:
-            if channel.leave(time.monotonic()):
-                self._bell.wake()
+            now = time.monotonic()
+            for channel in self._channels:
+                if channel.leave(now):
+                    self._bell.wake()
 
     def ring(self) -> None:
         """End the wait, or the next one, from any thread."""
@@ -84,7 +92,7 @@ class AsyncEar:
         if self._open:
             self._open = False
             self.ring()
-            await self._bell.close_ear(self, self._channel)
+            await self._bell.close_ear(self, self._channels)
 
 
 class AsyncBell:
@@ -99,19 +107,26 @@ class AsyncBell:
         self._waker = AsyncWaker()
         self._background: AsyncBackground | None = None
 
-    def open_ear(self, name: str, has_door: bool, greeting: tuple[Statement, Mapping[str, Any]] | None) -> AsyncEar:
-        channel = self._channels.setdefault(name, Channel(name, has_door))
-        channel.greeting = greeting
-        ear = AsyncEar(self, channel)
-        channel.ears.add(ear)
+    def open_ear(
+        self,
+        names: Sequence[str],
+        has_door: bool,
+        greeting: tuple[Statement, Mapping[str, Any]] | None,
+        signal: AsyncSignal,
+    ) -> AsyncEar:
+        channels = [self._channels.setdefault(name, Channel(name, has_door)) for name in names]
+        for channel in channels:
+            channel.greeting = greeting
+        ear = AsyncEar(self, channels, signal)
         if self._background is None:
             self._background = AsyncBackground(self._run, "promin-bell")
         self.wake()
         return ear
 
-    async def close_ear(self, ear: AsyncEar, channel: Channel) -> None:
+    async def close_ear(self, ear: AsyncEar, channels: Sequence[Channel]) -> None:
         with _LOCK:
-            channel.ears.discard(ear)
+            for channel in channels:
+                channel.ears.discard(ear)
             if self.closed or any(other.ears for other in self._channels.values()):
                 return
             self.closed = True

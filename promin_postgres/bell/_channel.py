@@ -96,6 +96,11 @@ class Channel:
             self.quiet = False
         self.wake()
 
+    def missed(self) -> None:
+        """A wait ended without a ring: the listener that held the door may have died with it."""
+        if not self.held:
+            self.quiet = False
+
     def forget(self) -> None:
         """The connection broke: nothing is known any more."""
         self.heard = self.held = self.quiet = self.asked = False

@@ -1,5 +1,5 @@
 # Generated from _async.py by tools/twins.py. Do not edit: edit that and generate again.
-"""Ear: hears one channel, over the one LISTEN connection that a database has in this process."""
+"""Ear: hears channels, over the one LISTEN connection that a database has in this process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -28,36 +28,40 @@ _GREET_AGAIN = 5.0
 
 def open_ear(
     db: Database,
-    channel: str,
-    *,
+    *channels: str,
     has_door: bool = True,
     greeting: tuple[Statement, Mapping[str, Any]] | None = None,
+    signal: Signal | None = None,
 ) -> Ear:
-    """An ear on a channel; close it when nobody waits any more.
+    """An ear on some channels; close it when nobody waits any more.
 
     All ears of a database in this process share one connection, which opens with the first and closes with the last.
 
     Args:
-        has_door: False for a channel whose producers ring whether anybody waits or not.
-        greeting: A statement and its parameters, run on that connection whenever it has begun to hear the channel, at
+        channels: Any of them ends a wait.
+        has_door: False for channels whose producers ring whether anybody waits or not.
+        greeting: A statement and its parameters, run on that connection whenever it has begun to hear a channel, at
             first and after a break. When it fails polling goes on, and it is tried again later.
+        signal: What a ring sets, for who waits for other things besides.
     """
     here = home()
     with _LOCK:
         bell = _BELLS.get(db)
         if bell is None or bell.home != here or bell.closed:
             bell = _BELLS[db] = Bell(db, here)
-        return bell.open_ear(channel, has_door, greeting)
+        return bell.open_ear(channels, has_door, greeting, signal or Signal())
 
 
 class Ear:
-    """Waits for a channel to ring."""
+    """Waits for one of its channels to ring."""
 
-    def __init__(self, bell: Bell, channel: Channel) -> None:
+    def __init__(self, bell: Bell, channels: Sequence[Channel], signal: Signal) -> None:
         self._bell = bell
-        self._channel = channel
-        self._signal = Signal()
+        self._channels = channels
+        self._signal = signal
         self._open = True
+        for channel in channels:
+            channel.ears.add(self)
 
     def clear(self) -> None:
         """Forget what rang so far. Call it before a poll: what rings during the poll is then not missed."""
@@ -65,16 +69,20 @@ class Ear:
 
     def wait(self, seconds: float) -> None:
         """Return when it is time to poll: on a ring, after `seconds`, or when a ring may have been missed."""
-        channel = self._channel
-        channel.enter()
+        for channel in self._channels:
+            channel.enter()
         try:
-            if channel.wants_door:
-                self._bell.ask(channel)
-            if not self._signal.wait(seconds) and not channel.held:
-                channel.quiet = False  # the listener that held the door may have died with it
+            for channel in self._channels:
+                if channel.wants_door:
+                    self._bell.ask(channel)
+            if not self._signal.wait(seconds):
+                for channel in self._channels:
+                    channel.missed()
         finally:
-            if channel.leave(time.monotonic()):
-                self._bell.wake()
+            now = time.monotonic()
+            for channel in self._channels:
+                if channel.leave(now):
+                    self._bell.wake()
 
     def ring(self) -> None:
         """End the wait, or the next one, from any thread."""
@@ -85,7 +93,7 @@ class Ear:
         if self._open:
             self._open = False
             self.ring()
-            self._bell.close_ear(self, self._channel)
+            self._bell.close_ear(self, self._channels)
 
 
 class Bell:
@@ -100,19 +108,26 @@ class Bell:
         self._waker = Waker()
         self._background: Background | None = None
 
-    def open_ear(self, name: str, has_door: bool, greeting: tuple[Statement, Mapping[str, Any]] | None) -> Ear:
-        channel = self._channels.setdefault(name, Channel(name, has_door))
-        channel.greeting = greeting
-        ear = Ear(self, channel)
-        channel.ears.add(ear)
+    def open_ear(
+        self,
+        names: Sequence[str],
+        has_door: bool,
+        greeting: tuple[Statement, Mapping[str, Any]] | None,
+        signal: Signal,
+    ) -> Ear:
+        channels = [self._channels.setdefault(name, Channel(name, has_door)) for name in names]
+        for channel in channels:
+            channel.greeting = greeting
+        ear = Ear(self, channels, signal)
         if self._background is None:
             self._background = Background(self._run, "promin-bell")
         self.wake()
         return ear
 
-    def close_ear(self, ear: Ear, channel: Channel) -> None:
+    def close_ear(self, ear: Ear, channels: Sequence[Channel]) -> None:
         with _LOCK:
-            channel.ears.discard(ear)
+            for channel in channels:
+                channel.ears.discard(ear)
             if self.closed or any(other.ears for other in self._channels.values()):
                 return
             self.closed = True

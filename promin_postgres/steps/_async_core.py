@@ -38,7 +38,9 @@ class AsyncStepCore(AsyncStepLessee):
     def __init__(self, db: AsyncDatabase, **settings: Any) -> None:
         super().__init__(db, **settings)
         self.next_in: float | None = None
-        """Seconds, as of the last look from the start, until the next delayed task of any queue has its moment."""
+        """Seconds, as of the last look, until another one may find what it did not: None, nobody knows."""
+        self.exhausted = False
+        """Whether the last look was one from the start, and found nothing."""
         self._start = Start()
         self._turn = somewhere()
         self._first_queue = 0
@@ -119,10 +121,16 @@ class AsyncStepCore(AsyncStepLessee):
             settlements, settled = (), settled | done
             if from_start:
                 self._start.looked_from_start(began=began)
-            if tasks or (not found and from_start):
+            self.exhausted = from_start and not found
+            if tasks or self.exhausted:
                 if len(tasks) > limit:
                     await self.release([settlement(task) for task in tasks[limit:]])
                 return tasks[:limit], settled
+            if not found and self._steps is not None and not self._start.is_due:
+                # There may be any number of tasks of other steps: walking past all of them each time is too much.
+                due_in = self._start.due_in
+                self.next_in = due_in if self.next_in is None else min(self.next_in, due_in)
+                return tasks, settled
             # What was found was buried or parked: there may be more, in long rows that one look each would take too
             # long for. What was not found may be behind the marks.
             if found:
@@ -144,6 +152,7 @@ class AsyncStepCore(AsyncStepLessee):
             "queues": list(queues),
             "limit": limit,
             "namespace": self.namespace or "",
+            "steps": self._steps,
         }
         if fairness == "round-robin":
             params["turn"] = self._turn

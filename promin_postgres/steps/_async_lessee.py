@@ -42,6 +42,7 @@ class AsyncStepLessee:
         table_prefix: str | None,
         max_deliveries: int,
         lease: float,
+        steps: Sequence[str] | None = None,
     ) -> None:
         self.db = db
         names = db.executor(schema=schema, table_prefix=table_prefix).names
@@ -49,10 +50,12 @@ class AsyncStepLessee:
         self.namespace = namespace
         self.max_deliveries = max_deliveries
         self.lease = lease
+        self._steps = None if steps is None else list(steps)
         self._worker_id = worker_id
         self.me = incarnation(worker_id)
         self._living = AsyncRLock()
         self._has_lived = False
+        self._kept = False
         self._renew_at = 0.0
         self._marks: dict[tuple[str, int], int] = {}
         self._held: set[int] = set()
@@ -63,11 +66,16 @@ class AsyncStepLessee:
 
     async def live(self) -> None:
         """Be alive for long enough to work: begin to live, or renew the lease when a third of it has passed."""
-        if time.monotonic() < self._renew_at:
+        if self._kept or time.monotonic() < self._renew_at:
             return
         async with self._living:
             if time.monotonic() >= self._renew_at and not await self.heartbeat():
-                await self._begin(incarnation(self._worker_id) if self._has_lived else self.me)
+                await self._begin()
+
+    async def begin_kept(self) -> float:
+        """Begin to live, under another name, kept alive by somebody else; returns when (monotonic), at the earliest."""
+        self._kept = True
+        return await self._begin()
 
     async def heartbeat(self) -> bool:
         """Renew the lease; False when it ran out, or never began: what was leased before is lost."""
@@ -77,13 +85,15 @@ class AsyncStepLessee:
             self._renew_at = began + self.lease / _RENEWALS
         return row is not None
 
-    async def _begin(self, name: str) -> None:
+    async def _begin(self) -> float:
+        name = incarnation(self._worker_id) if self._has_lived else self.me
         began = time.monotonic()
         await self.sql.execute(sql.REGISTER, self._life(name))
         # Only now: what is claimed by a name that is not alive is anybody's.
         self.me, self._has_lived = name, True
         self._held.clear()
         self._renew_at = began + self.lease / _RENEWALS
+        return began
 
     def _life(self, name: str) -> dict[str, Any]:
         return {"me": name, "lease": timedelta(seconds=self.lease)}
@@ -109,10 +119,12 @@ class AsyncStepLessee:
             settled |= await self._give_back(again, attempts=1, deliveries=0)
         return missing(settlements, settled) + [one for one in lost if one in settled]
 
-    async def release(self, settlements: Sequence[Settlement], *, delay: timedelta | None = None) -> list[int]:
-        """Give tasks back as if they had not been delivered; returns the ids of those that were not ours any more."""
+    async def release(self, settlements: Sequence[Settlement]) -> list[int]:
+        """Give tasks back as if they had not been delivered, each to come again after its `retry_in`.
+
+        Returns the ids of those that were not ours any more.
+        """
         given, lost = each_once(await self._located(settlements))
-        given = [one._replace(retry_in=delay) for one in given]
         settled = await self._give_back(given, attempts=0, deliveries=1) if given else set()
         return missing(settlements, settled) + [one for one in lost if one in settled]
 

@@ -43,6 +43,7 @@ class StepLessee:
         table_prefix: str | None,
         max_deliveries: int,
         lease: float,
+        steps: Sequence[str] | None = None,
     ) -> None:
         self.db = db
         names = db.executor(schema=schema, table_prefix=table_prefix).names
@@ -50,10 +51,12 @@ class StepLessee:
         self.namespace = namespace
         self.max_deliveries = max_deliveries
         self.lease = lease
+        self._steps = None if steps is None else list(steps)
         self._worker_id = worker_id
         self.me = incarnation(worker_id)
         self._living = RLock()
         self._has_lived = False
+        self._kept = False
         self._renew_at = 0.0
         self._marks: dict[tuple[str, int], int] = {}
         self._held: set[int] = set()
@@ -64,11 +67,16 @@ class StepLessee:
 
     def live(self) -> None:
         """Be alive for long enough to work: begin to live, or renew the lease when a third of it has passed."""
-        if time.monotonic() < self._renew_at:
+        if self._kept or time.monotonic() < self._renew_at:
             return
         with self._living:
             if time.monotonic() >= self._renew_at and not self.heartbeat():
-                self._begin(incarnation(self._worker_id) if self._has_lived else self.me)
+                self._begin()
+
+    def begin_kept(self) -> float:
+        """Begin to live, under another name, kept alive by somebody else; returns when (monotonic), at the earliest."""
+        self._kept = True
+        return self._begin()
 
     def heartbeat(self) -> bool:
         """Renew the lease; False when it ran out, or never began: what was leased before is lost."""
@@ -78,13 +86,15 @@ class StepLessee:
             self._renew_at = began + self.lease / _RENEWALS
         return row is not None
 
-    def _begin(self, name: str) -> None:
+    def _begin(self) -> float:
+        name = incarnation(self._worker_id) if self._has_lived else self.me
         began = time.monotonic()
         self.sql.execute(sql.REGISTER, self._life(name))
         # Only now: what is claimed by a name that is not alive is anybody's.
         self.me, self._has_lived = name, True
         self._held.clear()
         self._renew_at = began + self.lease / _RENEWALS
+        return began
 
     def _life(self, name: str) -> dict[str, Any]:
         return {"me": name, "lease": timedelta(seconds=self.lease)}
@@ -110,10 +120,12 @@ class StepLessee:
             settled |= self._give_back(again, attempts=1, deliveries=0)
         return missing(settlements, settled) + [one for one in lost if one in settled]
 
-    def release(self, settlements: Sequence[Settlement], *, delay: timedelta | None = None) -> list[int]:
-        """Give tasks back as if they had not been delivered; returns the ids of those that were not ours any more."""
+    def release(self, settlements: Sequence[Settlement]) -> list[int]:
+        """Give tasks back as if they had not been delivered, each to come again after its `retry_in`.
+
+        Returns the ids of those that were not ours any more.
+        """
         given, lost = each_once(self._located(settlements))
-        given = [one._replace(retry_in=delay) for one in given]
         settled = self._give_back(given, attempts=0, deliveries=1) if given else set()
         return missing(settlements, settled) + [one for one in lost if one in settled]
 

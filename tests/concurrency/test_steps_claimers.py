@@ -17,6 +17,8 @@ from promin_postgres.steps import Completed, Failed, NewTask
 
 __all__ = ["new_steps", "steps", "watch"]
 
+SUITE_RUNS = "async"
+
 CLAIMERS = 8
 FAIRNESS = ["strict-priority", "round-robin", "weighted"]
 QUEUES = ["default", "other"]

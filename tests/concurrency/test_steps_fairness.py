@@ -13,6 +13,8 @@ from promin_postgres.steps import Completed, NewTask, _fairness
 
 __all__ = ["new_steps", "watch"]
 
+SUITE_RUNS = "async"
+
 DEFAULT = ["default"]
 SIZES = [10_000, pytest.param(100_000, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
 

@@ -15,6 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from promin_postgres.errors import LeaseLost
 from promin_postgres.steps import AsyncPgStepQueue, Completed, NewTask, PgStepQueue, _fairness
 
+SUITE_RUNS = "async"
+
 MAX_DELIVERIES = 3
 LONG = 3600
 LIMIT = 2

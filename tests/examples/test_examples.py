@@ -47,6 +47,13 @@ fetching the rate, attempt 3
 step 'transfer' of workflow 'payment-1' failed in attempt 1: RuntimeError: the bank is closed
 transferred 125.00
 """,
+    "thumbnails.py": """\
+resized a teapot
+resized a cup, at attempt 2
+a spoon: not uploaded yet
+resized a spoon
+done: 3, failed: 1 (no picture of a unicorn)
+""",
     "side_by_side.py": "Kyiv: 21 degrees, wind from the north\n",
 }
 

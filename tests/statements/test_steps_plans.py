@@ -159,7 +159,7 @@ def name_of(case):
 
 
 def explain(connection, case):
-    values = [psycopg.sql.Literal(CASES[case][1][name]).as_string() for name in sorted(CASES[case][0].parameters)]
+    values = [psycopg.sql.Literal(CASES[case][1].get(name)).as_string() for name in sorted(CASES[case][0].parameters)]
     call = f"EXECUTE {name_of(case)}" + (f" ({', '.join(values)})" if values else "")
     with connection.transaction(force_rollback=True):
         ((plan,),) = connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {call}".encode()).fetchall()

@@ -1,0 +1,252 @@
+"""Shift: one run of a Worker."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import psycopg
+from psycopg_pool import PoolClosed
+
+from promin_postgres._error_record import encode_error
+from promin_postgres._retry import RECONNECT
+from promin_postgres.bell import Ear, open_ear
+from promin_postgres.database import Database
+from promin_postgres.steps._sync_core import StepCore
+from promin_postgres.worker._desk import Desk, refused, unfit
+from promin_postgres.worker._heart import Heart, Life
+from promin_postgres.worker._settings import Settings
+from promin_postgres.worker._sync_crew import Alarm, Crew
+
+logger = logging.getLogger(__name__)
+
+
+class Shift:
+    """One run of a worker: a claimer, who goes to the server, and a crew, which calls handlers."""
+
+    def __init__(self, db: Database, settings: Settings, *, drain: bool) -> None:
+        self.desk = Desk(settings, drain=drain)
+        self.connected = False
+        self.failure: BaseException | None = None
+        self.ended = threading.Event()
+        self._settings = settings
+        self._core = StepCore(
+            db,
+            worker_id=settings.worker_id,
+            namespace=settings.namespace,
+            schema=settings.schema,
+            table_prefix=settings.table_prefix,
+            max_deliveries=settings.max_deliveries,
+            lease=settings.lease,
+            steps=list(settings.handlers),
+        )
+        self._alarm = Alarm()
+        self._crew = Crew(self.desk, settings, self._alarm)
+        self._heart = Heart(db.conninfo, self._core.sql.names, settings.lease, self._alarm.nudge)
+        self._ear: Ear | None = None
+        self._stop_by = 0.0
+        self._began = False
+        self._failures = 0
+        self._unknown_at: list[float] = []
+
+    @property
+    def life(self) -> Life | None:
+        return self._crew.life
+
+    @property
+    def ahead(self) -> int:
+        return 0 if self.ended.is_set() else self._crew.ahead
+
+    def start(self) -> None:
+        """Begin, in a thread."""
+        threading.Thread(target=self._run, name="promin-claimer", daemon=True).start()
+
+    def stop(self, timeout: float) -> None:
+        """Claim no more; give back after `timeout` what still runs."""
+        self._stop_by = time.monotonic() + timeout
+        self.desk.stopping = True
+        self._alarm.nudge()
+
+    # -- the claimer
+
+    def _run(self) -> None:
+        try:
+            for _ in range(self._settings.concurrency):
+                self._crew.hire()
+            while self._turn_safely():
+                pass
+        except BaseException as error:  # noqa: BLE001 - raised by run(), shown by health()
+            self.failure = error
+            self.desk.last_error = encode_error(error)
+        finally:
+            try:
+                self._leave()
+            finally:
+                self.ended.set()
+
+    def _turn_safely(self) -> bool:
+        """One turn; when the server fails, another one follows."""
+        try:
+            goes_on = self._turn()
+            if self._failures and self.connected:
+                self._failures = 0
+                logger.info("worker: the server is back")
+            return goes_on
+        except psycopg.Error as error:
+            if isinstance(error, PoolClosed) or (not self._began and isinstance(error, psycopg.ProgrammingError)):
+                raise  # nobody will open it again; the tables are not there
+            failure = error
+        self._failures += 1
+        self.connected = False
+        self.desk.last_error = encode_error(failure)
+        self.desk.went_unanswered()
+        if self._failures == 1:
+            logger.warning("worker: the server failed, trying on: %s", failure)
+        now = time.monotonic()
+        self._unknown_at = [now, now + self._settings.lease]
+        if unfit(failure):
+            self._settle_singly()
+        if self.desk.stopping and now >= self._stop_by:
+            return False
+        self._alarm.clear()
+        self._alarm.wait(RECONNECT.pause(self._failures, draw=1.0))
+        return True
+
+    def _turn(self) -> bool:
+        """Go to the server if there is a reason, wait if not; False when there is nothing left to do."""
+        desk, alarm = self.desk, self._alarm
+        if not self._live():
+            return False
+        desk.take()
+        if desk.timed:
+            self._crew.time_out()
+        if desk.stalls() and self._crew.has_ready:
+            desk.give_back(self._crew.unbegun())
+        if desk.stopping and self._is_over():
+            return False
+        if desk.acts(rung=alarm.rung, has_ready=self._crew.has_ready):
+            self._go()
+        elif desk.drain and desk.found_nothing and not desk.held:
+            return False
+        else:
+            self._wait()
+        return True
+
+    def _live(self) -> bool:
+        """Be alive, under a new name if the lease ran out."""
+        life, lease = self.life, self._settings.lease
+        if life is not None and not life.is_over:
+            if life.expires_in < lease / 2:  # the heart is late
+                began = time.monotonic()
+                if self._core.heartbeat():
+                    life.renew(began + lease)
+                else:
+                    life.end()
+            return True
+        if life is not None:
+            life.end()
+            logger.warning("worker %s: the lease ran out; what was claimed is lost", life.me)
+            self._crew.unbegun()
+            for _ in range(self.desk.abandon()):
+                self._crew.hire()
+            self._crew.life = None
+        if self.desk.stopping:
+            return False
+        began = self._core.begin_kept()
+        self._crew.life = life = Life(self._core.me, began + lease)
+        self._heart.keep(life)
+        self._began = self.connected = True
+        return True
+
+    def _go(self) -> None:
+        """Settle what is done, and claim what there is room for."""
+        desk, core, settings = self.desk, self._core, self._settings
+        if self._unknown_at and time.monotonic() >= self._unknown_at[0]:
+            core.requeue_stuck(claimed_by=core.me, kept=desk.held)
+            self._unknown_at.pop(0)
+        if desk.returns:
+            core.warn_of_lost(desk.released(core.release(desk.returns)))
+        if desk.wants(rung=self._alarm.rung):
+            self._alarm.clear()
+            self._alarm.rung = False
+            began = time.monotonic()
+            tasks, lost = core.settle_and_claim(desk.outcomes, settings.queues, desk.room, settings.fairness)
+            core.warn_of_lost(desk.settled(lost))
+            took = time.monotonic() - began
+            desk.claimed(tasks, took=took, next_in=core.next_in, exhausted=core.exhausted)
+            self._crew.put(tasks)
+        elif desk.outcomes:
+            core.warn_of_lost(desk.settled(core.settle(desk.outcomes)))
+        self.connected = True
+
+    def _wait(self) -> None:
+        desk, alarm = self.desk, self._alarm
+        has_ready = self._crew.has_ready
+        wake_at, seconds = desk.patience(has_ready=has_ready)
+        listens = not (has_ready or desk.pending or desk.stopping or desk.drain) and desk.room > 0
+        if listens and self._ear is None:
+            channels = [self._core.bell(name)[0] for name in self._settings.queues]
+            self._ear = open_ear(self._core.db, *channels, signal=alarm)
+        alarm.clear()
+        desk.wake_at = wake_at
+        # What rings, ends or stops from here on ends the wait; what did before is looked for.
+        rung = desk.acts(rung=alarm.rung, has_ready=has_ready)
+        if not rung and len(desk.done) < wake_at and (not desk.stopping or desk.running):
+            seconds = min(seconds, self._settings.lease / 6, self._time_left())
+            if listens and self._ear is not None:
+                self._ear.wait(seconds)
+            else:
+                alarm.wait(seconds)
+        desk.wake_at = 0
+
+    def _time_left(self) -> float:
+        """Seconds until the first execution has to be over."""
+        ends_at = self._crew.next_end()
+        return max((min(ends_at, self._stop_by) if self.desk.stopping else ends_at) - time.monotonic(), 0.0)
+
+    def _settle_singly(self) -> None:
+        """Something in what was sent is not what the server takes: find it, and record that instead."""
+        desk, core = self.desk, self._core
+        waiting = desk.outcomes
+        try:
+            while waiting:
+                desk.outcomes = [waiting.pop()]
+                try:
+                    lost = core.settle(desk.outcomes)
+                except psycopg.Error as error:
+                    if not unfit(error):
+                        raise
+                    desk.outcomes = [refused(desk.outcomes[0], error)]
+                    lost = core.settle(desk.outcomes)
+                core.warn_of_lost(desk.settled(lost))
+        except psycopg.Error as error:
+            logger.error("worker: outcome of task %d: %s", desk.outcomes[0].id, error)
+            if unfit(error):
+                desk.drop()
+            desk.outcomes += waiting
+
+    def _is_over(self) -> bool:
+        desk = self.desk
+        if not desk.held:
+            return True
+        if time.monotonic() < self._stop_by:
+            return False
+        given_up = [context.task for context in list(desk.running) if self._crew.takes(context)]
+        desk.take()
+        desk.give_back(given_up)
+        self._go()
+        return True
+
+    def _leave(self) -> None:
+        """Retire: whatever is still leased is anybody's."""
+        self._heart.stop()
+        self._crew.dismiss()
+        try:
+            if self._ear is not None:
+                self._ear.close()
+            if self.life is not None:
+                self.life.end()
+                self._core.retire()
+        except psycopg.Error as error:
+            logger.warning("worker: could not say that it is gone, its lease will run out: %s", error)
