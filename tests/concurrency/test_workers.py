@@ -19,7 +19,6 @@ from promin_postgres.steps import NewTask
 from promin_postgres.testing import postgres_server
 from promin_postgres.worker import Handler, TaskContext
 
-
 SUITE_RUNS = "async"
 
 
