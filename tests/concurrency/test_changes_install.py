@@ -10,6 +10,8 @@ import pytest
 
 from promin_postgres.changes import AsyncPgChangeStream, Offset, PgChangeStream
 
+SUITE_RUNS = "async"
+
 OPERATIONS = (("insert", "update"), ("insert",))
 
 

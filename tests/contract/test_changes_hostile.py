@@ -9,6 +9,8 @@ from _changes import ALL, add, ids, since, streams, table_of_orders
 from promin_postgres.codec import JSON
 from promin_postgres.errors import CodecError
 
+SUITE_RUNS = "async"
+
 
 @pytest.fixture
 def sql(promin_dsn):

@@ -7,6 +7,8 @@ from _changes import ALL, since, streams, table_of_orders
 
 from promin_postgres.changes import Offset
 
+SUITE_RUNS = "async"
+
 
 @pytest.fixture
 def sql(promin_dsn):

@@ -9,6 +9,8 @@ from _changes import ALL, add, ids, since, streams, table_of_orders
 from promin_postgres.changes import Offset
 from promin_postgres.errors import ConfigurationError
 
+SUITE_RUNS = "async"
+
 
 @pytest.fixture
 def sql(promin_dsn):

@@ -14,6 +14,8 @@ from promin_postgres.database import AsyncDatabase, Database
 from promin_postgres.errors import CodecError, ConfigurationError, InvalidArgument
 from promin_postgres.pgmq import Partitions, ReadMode, fifo_message
 
+SUITE_RUNS = "async"
+
 __all__ = ["pgmq_everywhere", "pgmq_servers"]
 
 FUNCTIONS = [name for name in pgmq.__all__ if f"async_{name}" in pgmq.__all__]

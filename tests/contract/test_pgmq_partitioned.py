@@ -12,6 +12,8 @@ from promin_postgres import pgmq
 from promin_postgres.errors import InvalidArgument
 from promin_postgres.pgmq import AsyncPgmqQueue, Partitions, PgmqQueue, ReadMode, fifo_message
 
+SUITE_RUNS = "async"
+
 __all__ = ["partitioned_dsn", "pgmq_servers"]
 
 CUTS = {

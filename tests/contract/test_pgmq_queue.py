@@ -17,6 +17,8 @@ from promin_postgres.errors import CodecError, ConfigurationError, InvalidArgume
 from promin_postgres.pgmq import AsyncPgmqQueue, Partitions, PgmqQueue, async_list_queues, fifo_message, list_queues
 from promin_postgres.pgmq._features import Features
 
+SUITE_RUNS = "async"
+
 __all__ = ["bare_dsn", "pgmq_dsn"]
 
 

@@ -22,6 +22,8 @@ from promin_postgres.streams import (
     Streamable,
 )
 
+SUITE_RUNS = "async"
+
 __all__ = ["pgmq_dsn"]
 
 

@@ -13,6 +13,8 @@ from psycopg.conninfo import make_conninfo
 from promin_postgres.errors import InvalidArgument, NotFound
 from promin_postgres.scheduler import Schedule
 
+SUITE_RUNS = "async"
+
 NEW_YORK = ZoneInfo("America/New_York")
 
 

@@ -16,6 +16,8 @@ from promin_postgres.errors import ConfigurationError
 from promin_postgres.scheduler import create_durable_scheduler
 from promin_postgres.scheduler._statements import LOCK_DUE
 
+SUITE_RUNS = "async"
+
 
 @pytest.fixture
 def make(make_scheduler):

@@ -8,6 +8,8 @@ import pytest
 
 from promin_postgres.errors import InvalidArgument
 
+SUITE_RUNS = "async"
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NAIVE = START.replace(tzinfo=None)
 BAD = [

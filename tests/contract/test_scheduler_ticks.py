@@ -14,6 +14,8 @@ from promin_postgres.errors import LeaseLost
 from promin_postgres.scheduler import AsyncTickEnvelope, TickEnvelope
 from promin_postgres.streams import AsyncEnvelope, AsyncStreamable, Envelope, Streamable
 
+SUITE_RUNS = "async"
+
 
 def numbers(scheduler, status):
     return [tick.tick_number for tick in scheduler.history("s")[::-1] if tick.status == status]

@@ -14,6 +14,8 @@ from promin_postgres.errors import LeaseLost
 from promin_postgres.lookups import TaskStatus
 from promin_postgres.steps import Completed, Failed, NewTask
 
+SUITE_RUNS = "async"
+
 __all__ = ["new_steps", "steps", "watch"]
 
 DEFAULT = ["default"]

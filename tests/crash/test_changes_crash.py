@@ -20,6 +20,9 @@ from promin_postgres.testing import postgres_server
 CRASHES, WRITERS = 3, 4
 
 
+SUITE_RUNS = "async"
+
+
 @pytest.fixture
 def server():
     settings = {"synchronous_commit": "on", "wal_writer_delay": "10s", "bgwriter_delay": "10s"}

@@ -16,6 +16,8 @@ from _waiting import until
 from promin_postgres.pgmq import AsyncPgmqQueue, PgmqQueue
 from promin_postgres.testing import postgres_server
 
+SUITE_RUNS = "async"
+
 __all__ = ["pgmq_dsn"]
 
 CONSUMER = Path(__file__).parents[1] / "_pgmq_consumer.py"

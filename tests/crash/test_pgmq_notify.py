@@ -12,6 +12,8 @@ from _waiting import until
 from promin_postgres.pgmq import AsyncPgmqQueue, PgmqQueue
 from promin_postgres.testing import postgres_server
 
+SUITE_RUNS = "async"
+
 KINDS = ["embedded", *(["local"] if INSTALLED else [])]
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from promin_postgres.queue import PgQueue
 
+SUITE_RUNS = "async"
+
 ROOT = Path(__file__).parents[2]
 
 CONSUMER = """
