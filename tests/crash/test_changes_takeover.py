@@ -21,7 +21,8 @@ from promin_postgres.changes import PgChangeStream
 
 dsn, name = sys.argv[1:]
 log = psycopg.connect(dsn, autocommit=True)
-with PgChangeStream(dsn, table="item", poll_interval=0.2, lease=2).changes(consumer="billing") as changes:
+stream = PgChangeStream(dsn, table="item", poll_interval=0.2, lease=2)
+with stream, stream.changes(consumer="billing") as changes:
     for change in changes:
         with log.transaction():
             log.execute("INSERT INTO delivered VALUES (%s, %s)", [change.new["id"], name])
