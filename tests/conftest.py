@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -19,9 +20,15 @@ from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, Postg
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of a file of long tests that says which twin the suite runs (SUITE_RUNS), the other one belongs to the soak."""
+    """Of a file of long tests that says which twin the suite runs (SUITE_RUNS), the other one belongs to the soak.
+
+    CI runs the async twin of all, the source that the other one is generated from; but both workers: they are a pair that
+    is written by hand.
+    """
     for item in items:
-        wanted = getattr(getattr(item, "module", None), "SUITE_RUNS", None)
+        module = getattr(item, "module", None)
+        in_ci = "async" if os.environ.get("CI") and "worker" not in getattr(module, "__name__", "worker") else None
+        wanted = getattr(module, "SUITE_RUNS", in_ci)
         given = getattr(getattr(item, "callspec", None), "params", {})
         if wanted and any(given.get(name) not in (None, wanted) for name in ("twin", "fleet")):
             item.add_marker(pytest.mark.soak)
