@@ -22,8 +22,8 @@ from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, Postg
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of a file of long tests that says which twin the suite runs (SUITE_RUNS), the other one belongs to the soak.
 
-    CI runs the async twin of all, the source that the other one is generated from; but both workers: they are a pair that
-    is written by hand.
+    CI runs the async twin of all, the source that the other one is generated from; but both workers, which are a pair
+    that is written by hand.
     """
     for item in items:
         module = getattr(item, "module", None)
