@@ -18,7 +18,8 @@ nox.options.sessions = ["lint", "typing", "tests", "tests_on"]
 nox.options.reuse_existing_virtualenvs = True
 
 VERSIONS = ["3.11", "3.12", "3.13"]
-PARALLEL = ["-n", str(3 * (os.cpu_count() or 1))]  # many tests wait for a server or a process, not for a processor
+# Many tests wait for a server or a process, not for a processor.
+PARALLEL = ["-n", str(3 * (os.cpu_count() or 1)), "--dist", "worksteal"]
 
 
 def starts(python: str) -> bool:

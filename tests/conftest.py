@@ -18,6 +18,9 @@ from promin_postgres.workflow import async_workflow, workflow
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
 
 
+LONG = ("tests/packaging/", "tests/crash/", "tests/examples/", "tests/unit/test_firing")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of a file of long tests that says which twin the suite runs (SUITE_RUNS), the other one belongs to the soak.
@@ -32,6 +35,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         given = getattr(getattr(item, "callspec", None), "params", {})
         if wanted and any(given.get(name) not in (None, wanted) for name in ("twin", "fleet")):
             item.add_marker(pytest.mark.soak)
+    # What waits longest begins first, so that no process has it left when the others are done.
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 @pytest.fixture(params=["sync", "async"])
