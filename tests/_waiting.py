@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], *, timeout: float = 20.0, every: float = 0.01) -> T:
+def until(condition: Callable[[], T], *, timeout: float = 60.0, every: float = 0.01) -> T:
     """Ask until the answer is true, and return it; AssertionError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not (answer := condition()):

@@ -111,7 +111,7 @@ def test_one_reads_and_the_other_waits(stream, sql):
         assert got == []
         assert stream.consumers()[0].holder is not None
         first.close()
-        waiting.join(10)
+        waiting.join(60)
     assert got == [2]
 
 
@@ -204,7 +204,7 @@ def test_pruning_what_a_waiting_reader_has_seen_does_not_end_it(twin, stream, sq
         assert stream.prune(3600) == 1
         look(sql)
         add(sql, 2)
-        reader.join(20)
+        reader.join(60)
     assert rest == [2]
 
 

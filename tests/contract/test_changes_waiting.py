@@ -42,7 +42,7 @@ def reading(twin, promin_dsn, sql):
     yield begin
     for changes, reader, stream in begun:
         changes.close()
-        reader.join(10)
+        reader.join(60)
         stream.close()
         assert not reader.is_alive()
 

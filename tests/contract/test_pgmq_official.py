@@ -98,6 +98,6 @@ def test_both_kinds_of_consumers_share_a_queue(ours, official):
         for envelope in (first, *stream):
             seen.append(envelope.value["n"])
             envelope.ack()
-        other.join(30)
+        other.join(60)
     assert sorted(seen) == list(range(60))
     assert ours.metrics().length == 0

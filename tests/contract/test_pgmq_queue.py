@@ -198,7 +198,7 @@ def test_a_name_may_be_all_that_is_allowed(make, pgmq_dsn):
         reader.start()
         until(lambda: query(pgmq_dsn, "SELECT 1 FROM pg_stat_activity WHERE state = 'idle' AND query LIKE '%mend_n%'"))
         queue.publish("woken")
-        reader.join(10)
+        reader.join(60)
     assert received == ["woken"]
     queue.disable_notify()
     assert queue.metrics().queue == name

@@ -162,7 +162,7 @@ def test_an_ack_whose_answer_was_lost_counts(make, pgmq_dsn):
         query(pgmq_dsn, "SELECT pg_terminate_backend(%s, 10000)", broken)
         waiting_ack(pgmq_dsn, other_than=broken)
         other.commit()  # to the consumer as if it had been its own ack that arrived
-        reader.join(10)
+        reader.join(60)
         assert received == ["two"]
         query(pgmq_dsn, "DELETE FROM pgmq.q_orders")
         with pytest.raises(TimeoutError):  # what somebody else has settled is not handed out
@@ -208,7 +208,7 @@ def test_closing_from_another_thread_ends_a_waiting_stream(make, pgmq_dsn):
     reader.start()
     wait_for_listener(pgmq_dsn)
     stream.close()
-    reader.join(10)
+    reader.join(60)
     assert not reader.is_alive()
     assert ended == []
 
@@ -224,7 +224,7 @@ def test_a_waiting_consumer_is_woken(make, pgmq_dsn):
         for value in range(3):
             queue.publish(value)
             until(lambda value=value: len(received) > value)
-        reader.join(10)
+        reader.join(60)
         assert received == [0, 1, 2]
 
 
@@ -238,7 +238,7 @@ def test_what_comes_within_the_throttle_is_seen_when_it_has_passed(make, pgmq_ds
         wait_for_listener(pgmq_dsn)
         for value in range(3):
             queue.publish(value)  # only the first one rings
-        reader.join(10)
+        reader.join(60)
         assert received == [0, 1, 2]
 
 
@@ -249,7 +249,7 @@ def test_a_consumer_without_notification_polls(make):
         reader = threading.Thread(target=lambda: received.extend(stream.take(1)), daemon=True)
         reader.start()
         queue.publish("polled")
-        reader.join(10)
+        reader.join(60)
     assert received == ["polled"]
 
 
@@ -271,7 +271,7 @@ def test_a_broken_listener_is_mended(make, pgmq_dsn):
         query(pgmq_dsn, "SELECT pg_terminate_backend(%s, 10000)", broken)
         wait_for_listener(pgmq_dsn, other_than=broken)
         queue.publish("after")
-        reader.join(10)
+        reader.join(60)
         assert received == ["after"]
 
 
@@ -287,7 +287,7 @@ def test_waiting_on_the_server_needs_no_listener(make, pgmq_dsn):
         )
         until(lambda: query(pgmq_dsn, waiting) == [(1,)])
         queue.publish("x")
-        reader.join(10)
+        reader.join(60)
         assert received == ["x"]
 
 
@@ -325,7 +325,7 @@ def test_consumers_share_the_work_and_get_each_message_once(make):
     for reader in readers:
         reader.start()
     for reader in readers:
-        reader.join(30)
+        reader.join(60)
     received.extend(queue.subscribe(until_empty=True).collect())  # what one gave back after the others had ended
     assert sorted(received) == list(range(200))
 

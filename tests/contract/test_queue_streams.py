@@ -100,7 +100,7 @@ def test_closing_from_another_thread_ends_a_waiting_stream(make, promin_dsn):
     reader.start()
     wait_for_listener(promin_dsn)
     stream.close()
-    reader.join(10)
+    reader.join(60)
     assert not reader.is_alive()
     assert ended == []
 
@@ -114,7 +114,7 @@ def test_a_waiting_consumer_is_woken_by_the_bell(make, promin_dsn):
         for value in range(3):
             wait_for_listener(promin_dsn)
             queue.publish(value)
-        reader.join(10)
+        reader.join(60)
         assert received == [0, 1, 2]
 
 
@@ -125,7 +125,7 @@ def test_a_consumer_without_bell_polls(make):
         reader = threading.Thread(target=lambda: received.extend(stream.take(1)))
         reader.start()
         queue.publish("polled")
-        reader.join(10)
+        reader.join(60)
     assert received == ["polled"]
 
 
@@ -142,7 +142,7 @@ def test_a_broken_listener_is_mended(make, promin_dsn):
         queue.publish("during")
         wait_for_listener(promin_dsn, other_than=broken)
         queue.publish("after")
-        reader.join(20)
+        reader.join(60)
         assert received == ["during", "after"]
 
 
@@ -162,7 +162,7 @@ def test_streams_of_one_process_share_one_listening_connection(make, promin_dsn)
     for stream in streams:
         stream.close()
     for reader in readers:
-        reader.join(10)
+        reader.join(60)
         assert not reader.is_alive()
 
 

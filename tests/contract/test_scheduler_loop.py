@@ -43,7 +43,7 @@ def test_run_ends_by_stop(make):
     with pytest.raises(ConfigurationError, match="runs already"):
         scheduler.start()
     scheduler.stop()
-    running.join(10)
+    running.join(60)
     assert not running.is_alive()
     assert not scheduler.health().running
     scheduler.start()

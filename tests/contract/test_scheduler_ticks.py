@@ -104,7 +104,7 @@ def test_the_tick_in_hand_is_held_on_to(scheduler, clock):
         waiting.join(3)
         assert got == []
         fire(scheduler, clock)
-        waiting.join(10)
+        waiting.join(60)
         assert [tick.tick_number for tick in got] == [1]
         with pytest.raises(StopIteration):
             scheduler_closes(slow)
@@ -271,7 +271,7 @@ def test_one_at_a_time_whoever_consumes(make_scheduler, policy, promin_dsn):
     for stream in streams:
         stream.close()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert max(most) == 1
     assert seen == sorted(seen)
     assert len(set(seen)) == 12

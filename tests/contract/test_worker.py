@@ -263,7 +263,7 @@ def test_stop_lets_what_runs_end_and_gives_back_the_rest(kit: Kit) -> None:
     assert [context.cancelled for context in gate.contexts] == [True, True]
     assert not gate.contexts[0].lost
     gate.opened.set()
-    stopper.join(10)
+    stopper.join(60)
     assert not stopper.is_alive()
     assert Counter(map(kit.status, ids)) == {"COMPLETED": 2, "PENDING": 4}
     assert gate.entered == 2

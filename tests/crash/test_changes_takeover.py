@@ -91,7 +91,7 @@ def test_who_was_frozen_and_replaced_changes_nothing(readers):
     other = readers.add(51, 100)
     assert other != holder
     frozen.send_signal(signal.SIGCONT)
-    _, complaint = frozen.communicate(timeout=20)
+    _, complaint = frozen.communicate(timeout=60)
     assert "LeaseLost" in complaint
     assert readers.add(101, 150) == other
     assert [number for number, _ in readers.delivered()] == [*range(1, 151)]

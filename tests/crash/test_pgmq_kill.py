@@ -110,7 +110,7 @@ def test_a_consumer_outlives_crashes_of_the_server(twin, server, dsn, how, kills
         until(lambda: set(received) == set(range(150 * kills)), timeout=60)
         until(lambda: queue.metrics().length == 0)
         stream.close()
-        reader.join(20)
+        reader.join(60)
 
 
 def test_an_unlogged_queue_is_empty_after_a_crash_and_goes_on(twin, server, dsn):

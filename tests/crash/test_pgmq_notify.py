@@ -48,7 +48,7 @@ def consume():
     yield start
     for stream, reader in streams:
         stream.close()
-        reader.join(20)
+        reader.join(60)
 
 
 def rings(dsn, work):

@@ -110,7 +110,7 @@ def test_a_signal_lets_what_runs_end(fleet: Fleet, number: signal.Signals) -> No
     until(lambda: fleet.handled(running))
     waiting = fleet.enqueue("quick")
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (0, "ended\n", "")
     assert (fleet.status(running), fleet.status(waiting)) == ("COMPLETED", "PENDING")
     assert fleet.watch.execute("SELECT count(*) FROM wf_workers").fetchall() == [(0,)]
@@ -174,7 +174,7 @@ def test_a_worker_that_was_stopped_for_longer_than_its_lease_settles_nothing(fle
         ours.complete(claimed, result="ours")
     assert fleet.queue.get(task).result == "ours"
     process.terminate()
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert "the lease ran out" in err
 
 

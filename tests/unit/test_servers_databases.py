@@ -215,7 +215,7 @@ class TestTemplate:
 
         waiter = threading.Thread(target=other.template, args=(make_table,), kwargs={"name": "waiting"})
         server.template(migrate, name="waiting")
-        waiter.join(20)
+        waiter.join(60)
         assert waiting.is_set()
         assert not waiter.is_alive()
         other.close()

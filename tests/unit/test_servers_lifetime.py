@@ -210,7 +210,7 @@ class TestRestart:
             assert eventually(lambda: watcher.execute(active, (query,)).fetchone() == (1,))
         server.kill()
         assert answers(server.dsn)
-        busy.join(20)
+        busy.join(60)
         connection.close()
 
     def test_an_unknown_mode_is_refused(self, server: PostgresServer) -> None:
