@@ -17,7 +17,6 @@ from promin_postgres.scheduler import async_create_durable_scheduler, create_dur
 from promin_postgres.workflow import async_workflow, workflow
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
 
-
 LONG = ("tests/packaging/", "tests/crash/", "tests/examples/", "tests/unit/test_firing")
 
 
