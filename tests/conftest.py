@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -16,8 +17,6 @@ from promin_postgres.database import AsyncDatabase, Database
 from promin_postgres.scheduler import async_create_durable_scheduler, create_durable_scheduler
 from promin_postgres.workflow import async_workflow, workflow
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
-
-LONG = ("tests/packaging/", "tests/crash/", "tests/examples/", "tests/unit/test_firing")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -34,8 +33,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         given = getattr(getattr(item, "callspec", None), "params", {})
         if wanted and any(given.get(name) not in (None, wanted) for name in ("twin", "fleet")):
             item.add_marker(pytest.mark.soak)
-    # What waits longest begins first, so that no process has it left when the others are done.
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    # Each process gets a stretch of the list, and steals from others when it is done: files with long tests are spread
+    # over all of it. The packages, which are made once for a file, come first: the end of a stretch is what is stolen.
+    items.sort(key=lambda item: (item.path.parent.name != "packaging", zlib.crc32(item.path.name.encode())))
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -148,7 +148,7 @@ def test_another_worker_takes_over_what_a_killed_one_held(fleet: Fleet) -> None:
     victim.kill()
     killed = time.monotonic()
     until(lambda: all(fleet.status(task) == "COMPLETED" for task in tasks))
-    assert time.monotonic() - killed < 10  # the lease is 1.5 seconds
+    assert time.monotonic() - killed < 25  # the lease is 1.5 seconds
     assert {fleet.handled(task) for task in tasks} == {2}
     assert [fleet.queue.get(task).deliveries for task in tasks] == [2, 2, 2]
     assert heir.poll() is None

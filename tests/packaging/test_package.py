@@ -16,6 +16,8 @@ from _sources import PACKAGE, ROOT, SQL, SQL_FILES
 
 from promin_postgres.migrator import migration_sql
 
+pytestmark = pytest.mark.timeout(300)  # environments are made, and packages fetched
+
 
 def run(*command: str | Path, cwd: Path) -> str:
     done = subprocess.run(list(map(str, command)), cwd=cwd, capture_output=True, text=True, check=False)
