@@ -11,10 +11,12 @@ ProminError
 ├── AlreadyExists                          the id is taken
 ├── CursorInvalid                          a saved position of a change stream leads nowhere here
 ├── CodecError (also ValueError)           a value does not encode or decode; names the path
+├── NonRetryable                           raised by a step: no other attempt would help
 └── WorkflowError
     ├── StepFailed                         a step failed for good
     ├── WorkflowSuspended                  the run waits for a moment or a signal
     ├── WorkflowCancelled                  the run was cancelled
+    ├── DeadlineExceeded                   the run was not over in time
     ├── WorkflowInFlight                   another process is driving this run now
     └── DefinitionChanged                  the recorded definition is not the one at hand
 
@@ -123,6 +125,10 @@ class CodecError(ProminError, ValueError):
         self.subject = subject
 
 
+class NonRetryable(ProminError):
+    """Raise it, or a class of your own under it, in a step for which no other attempt would help."""
+
+
 class CursorInvalid(ProminError):
     """A saved position of a change stream cannot be read on from: what lies between would be skipped."""
 
@@ -182,6 +188,13 @@ class WorkflowCancelled(WorkflowError):
 
     def __init__(self, *, workflow_id: str) -> None:
         super().__init__(f"workflow {shown(workflow_id)} was cancelled", workflow_id=workflow_id)
+
+
+class DeadlineExceeded(WorkflowError):
+    """The run was not over by its deadline, and failed."""
+
+    def __init__(self, *, workflow_id: str) -> None:
+        super().__init__(f"workflow {shown(workflow_id)} was not over by its deadline", workflow_id=workflow_id)
 
 
 class WorkflowInFlight(WorkflowError):

@@ -13,7 +13,10 @@ from promin_postgres.workflow.storage._records import StepSpec, StepState
 
 def specs(definition: Definition) -> tuple[StepSpec, ...]:
     """The steps as they are recorded when a run begins."""
-    return tuple(StepSpec(step_name=step.name, depends_on=step.depends_on) for step in definition.steps.values())
+    return tuple(
+        StepSpec(step_name=step.name, step_type=step.kind, depends_on=step.depends_on)
+        for step in definition.steps.values()
+    )
 
 
 def differences(definition: Definition, recorded: Mapping[str, StepState]) -> dict[str, str]:
@@ -26,9 +29,12 @@ def differences(definition: Definition, recorded: Mapping[str, StepState]) -> di
     for name, step in definition.steps.items():
         if name not in recorded:
             found[name] = f"step {name!r} is new"
+        elif step.kind != recorded[name].step_type:
+            before, now = recorded[name].step_type.name.lower(), step.kind.name.lower()
+            found[name] = f"step {name!r} was of the kind {before} and is now of the kind {now}"
         elif set(step.depends_on) != set(recorded[name].depends_on):
-            before, now = (list(names) or "nothing" for names in (recorded[name].depends_on, step.depends_on))
-            found[name] = f"step {name!r} depended on {before} and now on {now}"
+            names = [list(names) or "nothing" for names in (recorded[name].depends_on, step.depends_on)]
+            found[name] = f"step {name!r} depended on {names[0]} and now on {names[1]}"
     gone = [name for name in recorded if name not in definition.steps]
     if found or any(recorded[name].status != StepStatus.COMPLETED for name in gone):
         found.update({name: f"step {name!r} is gone" for name in gone})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -23,7 +23,9 @@ from promin_postgres.errors import (
     shown,
 )
 from promin_postgres.lookups import WorkflowStatus
-from promin_postgres.workflow.definition import Context, Definition, differences, specs
+from promin_postgres.streams import AsyncSinkable
+from promin_postgres.workflow.definition import Compensation, Definition, Hooks, Idempotency, differences, specs
+from promin_postgres.workflow.runner._async_builder import AsyncBuilder
 from promin_postgres.workflow.runner._async_drive import AsyncDriver
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, Lease, WorkflowState
 
@@ -38,8 +40,14 @@ def async_workflow(
     version: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     max_concurrency: int = 16,
+    retry: Retry | None = None,
+    compensate: Compensation | None = None,
+    dlq: AsyncSinkable[Any] | None = None,
+    idempotency: Idempotency | None = None,
+    deadline: Seconds | None = None,
+    hooks: Hooks | None = None,
 ) -> AsyncWorkflow:
-    """Begin to write a workflow down; `.step` adds to it and `.run` runs it.
+    """Begin to write a workflow down; `.step` and its like add to it and `.run` runs it.
 
     Args:
         name: 1 to 255 characters.
@@ -49,54 +57,45 @@ def async_workflow(
             same version with other steps is refused.
         metadata: Anything JSON can carry, recorded with each run.
         max_concurrency: Steps of one run that execute at the same time; at least 1.
+        retry: How often a run in which a step failed for good goes on from that step by itself; None is never.
+        compensate: How the completed steps of a failed run that have a `compensate` are undone.
+        dlq: Where a run that failed is published, after it was undone: a dict of workflow_id, workflow_name, run,
+            input, error and metadata.
+        idempotency: What a second `run` with the same id comes to. None: a completed run is answered with its result, a
+            failed one goes on, one that is driven elsewhere is refused.
+        deadline: Seconds, or a timedelta, from the beginning of the run until when it must have ended; it fails then.
+        hooks: Functions that hear of what happens.
 
     Raises:
-        InvalidArgument: A malformed name or number.
+        InvalidArgument: A malformed name or number, or a policy of another class.
     """
     return AsyncWorkflow(
-        definition=Definition(name=name, type=type, version=version, metadata=metadata),
+        definition=Definition(
+            name=name,
+            type=type,
+            version=version,
+            metadata=metadata,
+            retry=retry,
+            compensate=Compensation() if compensate is None else compensate,
+            dlq=dlq,
+            idempotency=idempotency,
+            deadline=deadline,
+            hooks=Hooks() if hooks is None else hooks,
+        ),
         storage=storage,
         max_concurrency=max_concurrency,
     )
 
 
 @attrs.frozen(kw_only=True)
-class AsyncWorkflow:
+class AsyncWorkflow(AsyncBuilder):
     """A workflow written down, and the storage of its runs. Never changes; safe to share and to run concurrently."""
 
-    definition: Definition
     storage: AsyncPostgresWorkflowStorage
     max_concurrency: int = 16
 
     def __attrs_post_init__(self) -> None:
         check_count("max_concurrency", self.max_concurrency, at_least=1)
-
-    def step(
-        self,
-        name: str,
-        fn: Callable[[Context], Any],
-        *,
-        depends_on: str | Iterable[str] | None = None,
-        retry: Retry | None = None,
-        timeout: Seconds | None = None,
-    ) -> AsyncWorkflow:
-        """This workflow with one more step.
-
-        Args:
-            name: 1 to 255 characters, one of its kind in the workflow.
-            fn: Called with a Context; what it returns must be JSON. Delivery is at least once: a step whose process
-                dies before the checkpoint is executed again.
-            depends_on: The steps whose results it needs, declared before or after it. None is the step declared just
-                before, and `[]` none: it starts at once.
-            retry: How often an execution that raised is repeated; None is never.
-            timeout: Seconds, or a timedelta, for one execution; it has failed then. A function in a thread cannot be
-                stopped: it runs on, beside its repetition if there is one, and can see `ctx.cancelled`.
-
-        Raises:
-            InvalidArgument: A malformed argument, or a name that is taken.
-        """
-        definition = self.definition.with_step(name, fn, depends_on=depends_on, retry=retry, timeout=timeout)
-        return attrs.evolve(self, definition=definition)
 
     async def run(self, *, workflow_id: str, input: Any = None, force: bool = False) -> Any:  # noqa: A002 - public API
         """Run the workflow in this process, or go on with a run that failed or whose process died.

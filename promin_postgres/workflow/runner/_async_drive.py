@@ -104,6 +104,7 @@ class AsyncDriver:
         )
         started = time.monotonic()
         try:
+            assert step.function is not None
             value = await async_call(step.function, context, timeout=step.timeout, on_timeout=context.time_out)
         except Exception as error:  # noqa: BLE001 - a user's function may raise anything
             again = step.retry.allows_another(self._progress.tries(step.name))

@@ -105,6 +105,7 @@ class Driver:
         )
         started = time.monotonic()
         try:
+            assert step.function is not None
             value = call(step.function, context, timeout=step.timeout, on_timeout=context.time_out)
         except Exception as error:  # noqa: BLE001 - a user's function may raise anything
             again = step.retry.allows_another(self._progress.tries(step.name))
