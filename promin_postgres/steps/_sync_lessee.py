@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from promin_postgres._wait import RLock
-from promin_postgres.bell import channel_name, door_key
+from promin_postgres.bell import door_key, queue_channel
 from promin_postgres.database import Database, Executor
 from promin_postgres.lookups import TaskStatus
 from promin_postgres.steps import _statements as sql
@@ -216,7 +216,7 @@ class StepLessee:
         known = self._bells.get(queue)
         if known is None:
             names = self.sql.names
-            channel = channel_name(names.schema, f"{names.table_prefix}step_queue.{queue}")
+            channel = queue_channel(names.schema, names.table_prefix, queue)
             known = self._bells[queue] = channel, door_key(channel)
         return known
 

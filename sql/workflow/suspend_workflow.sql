@@ -10,19 +10,13 @@ WITH locked AS MATERIALIZED (
       AND (%(token)s::uuid IS NULL OR EXISTS (
           SELECT 1 FROM {prefix}workflow_leases l WHERE l.workflow = w.id AND l.token = %(token)s::uuid FOR KEY SHARE
       ))
-    FOR UPDATE OF w
+    FOR NO KEY UPDATE OF w
 ), met AS (
-    INSERT INTO {prefix}workflow_signals AS s (workflow, run, signal_name, waiting_step)
-    SELECT locked.id, locked.run, %(signal)s::text, %(step_name)s::text
-    FROM locked
-    WHERE %(signal)s::text IS NOT NULL
-    ON CONFLICT (workflow, run, signal_name) DO UPDATE
-    SET waiting_step = CASE WHEN cardinality(s.payloads) > s.consumed THEN NULL ELSE EXCLUDED.waiting_step END
-    RETURNING s.waiting_step
+    {{workflow/parts/await_signal}}
 ), waits AS (
     SELECT locked.id, locked.run
     FROM locked
-    WHERE NOT EXISTS (SELECT FROM met WHERE met.waiting_step IS NULL)
+    WHERE NOT EXISTS (SELECT FROM met WHERE met.came)
 ), step AS (
     INSERT INTO {prefix}workflow_steps AS s
         (workflow, run, step_name, step_type, status, wake_at, signal_name, signal_timeout_at)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from promin_postgres.database import AsyncExecutor
@@ -16,6 +18,20 @@ class AsyncStorageBase:
 
     _sql: AsyncExecutor
     instance_id: str
+
+    @asynccontextmanager
+    async def _transaction(self, connection: Any) -> AsyncIterator[Any]:
+        """The caller's connection, or one of our own with a transaction open, for what takes several statements."""
+        if connection is not None:
+            yield connection
+        else:
+            async with self._sql.db.transaction() as own:
+                yield own
+
+    def _bells(self, connection: Any) -> dict[str, Any]:
+        """What statements ring with (sql/bell/parts/rings.sql); a caller's transaction may be open for long."""
+        names = self._sql.names
+        return {"bells": f"{names.schema}.{names.table_prefix}", "ring": connection is not None}
 
     async def _refuse(self, workflow_id: str, lease: Lease | None, connection: Any, *, taken: str) -> Exception:
         """The error for a write that found nothing to do; `taken` names what stands in its way if nothing else does."""

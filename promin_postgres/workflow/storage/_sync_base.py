@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from promin_postgres.database import Executor
@@ -17,6 +19,20 @@ class StorageBase:
 
     _sql: Executor
     instance_id: str
+
+    @contextmanager
+    def _transaction(self, connection: Any) -> Iterator[Any]:
+        """The caller's connection, or one of our own with a transaction open, for what takes several statements."""
+        if connection is not None:
+            yield connection
+        else:
+            with self._sql.db.transaction() as own:
+                yield own
+
+    def _bells(self, connection: Any) -> dict[str, Any]:
+        """What statements ring with (sql/bell/parts/rings.sql); a caller's transaction may be open for long."""
+        names = self._sql.names
+        return {"bells": f"{names.schema}.{names.table_prefix}", "ring": connection is not None}
 
     def _refuse(self, workflow_id: str, lease: Lease | None, connection: Any, *, taken: str) -> Exception:
         """The error for a write that found nothing to do; `taken` names what stands in its way if nothing else does."""

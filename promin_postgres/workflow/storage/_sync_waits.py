@@ -78,14 +78,18 @@ class Waits(StorageBase):
             CodecError: The payload does not encode.
             InvalidArgument: The run has ended.
 
-        Source: sql/workflow/deliver_signal.sql. No delivery that returned is lost, and their order is kept.
+        Source: sql/workflow/deliver_signal.sql, wake_for_signal.sql. No delivery that returned is lost, and their order
+        is kept.
         """
-        params = {
+        which = {
             "workflow_id": check_text("workflow_id", workflow_id),
             "signal_name": check_text("signal_name", signal_name, limit=MAX_NAME),
-            "payload": encode_optional(payload, f"signal {signal_name!r}"),
         }
-        row = self._sql.fetch_one(sql.DELIVER_SIGNAL, params, connection=connection)
+        encoded = encode_optional(payload, f"signal {signal_name!r}")
+        with self._transaction(connection) as inside:
+            row = self._sql.fetch_one(sql.DELIVER_SIGNAL, which | {"payload": encoded}, connection=inside)
+            if row is not None and row["awaited"]:
+                self._sql.fetch_one(sql.WAKE_FOR_SIGNAL, which | self._bells(connection), connection=inside)
         if row is None:
             raise self._refuse(workflow_id, None, connection, taken="signal to workflow")
         return bool(row["awaited"])
