@@ -44,6 +44,7 @@ class StepLessee:
         max_deliveries: int,
         lease: float,
         steps: Sequence[str] | None = None,
+        definitions: Sequence[str] = (),
     ) -> None:
         self.db = db
         names = db.executor(schema=schema, table_prefix=table_prefix).names
@@ -52,6 +53,7 @@ class StepLessee:
         self.max_deliveries = max_deliveries
         self.lease = lease
         self._steps = None if steps is None else list(steps)
+        self._definitions = list(definitions)
         self._worker_id = worker_id
         self.me = incarnation(worker_id)
         self._living = RLock()

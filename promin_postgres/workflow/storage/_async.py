@@ -20,6 +20,7 @@ from promin_postgres.workflow.storage._async_leases import AsyncLeases
 from promin_postgres.workflow.storage._async_runs import AsyncRuns
 from promin_postgres.workflow.storage._async_steps import AsyncSteps
 from promin_postgres.workflow.storage._async_waits import AsyncWaits
+from promin_postgres.workflow.storage._async_watch import AsyncWatch
 from promin_postgres.workflow.storage._statements import RELEASE_LEASE
 
 
@@ -46,6 +47,7 @@ class AsyncPostgresWorkflowStorage(AsyncRuns, AsyncSteps, AsyncWaits, AsyncLease
         self.instance_id = instance_id
         self._owns_db = owns_db
         self._sql = db.executor(schema=schema, table_prefix=table_prefix)
+        self.watch = AsyncWatch(self._sql)
         self._locks = AsyncSessionLocks(db) if use_advisory_locks else None
         self._lock_duration = timedelta(seconds=lock_duration)
         self._keeper = None if use_advisory_locks else self._make_keeper()
@@ -113,6 +115,7 @@ class AsyncPostgresWorkflowStorage(AsyncRuns, AsyncSteps, AsyncWaits, AsyncLease
         if self._keeper is not None and (tokens := self._keeper.close()):
             with suppress(psycopg.Error):  # they run out by themselves
                 await self._sql.execute(RELEASE_LEASE, {"tokens": tokens})
+        await self.watch.close()
         if self._locks is not None:
             await self._locks.close()
         if self._owns_db:

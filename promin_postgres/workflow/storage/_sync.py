@@ -21,6 +21,7 @@ from promin_postgres.workflow.storage._sync_leases import Leases
 from promin_postgres.workflow.storage._sync_runs import Runs
 from promin_postgres.workflow.storage._sync_steps import Steps
 from promin_postgres.workflow.storage._sync_waits import Waits
+from promin_postgres.workflow.storage._sync_watch import Watch
 from promin_postgres.workflow.storage._statements import RELEASE_LEASE
 
 
@@ -47,6 +48,7 @@ class PostgresWorkflowStorage(Runs, Steps, Waits, Leases):
         self.instance_id = instance_id
         self._owns_db = owns_db
         self._sql = db.executor(schema=schema, table_prefix=table_prefix)
+        self.watch = Watch(self._sql)
         self._locks = SessionLocks(db) if use_advisory_locks else None
         self._lock_duration = timedelta(seconds=lock_duration)
         self._keeper = None if use_advisory_locks else self._make_keeper()
@@ -114,6 +116,7 @@ class PostgresWorkflowStorage(Runs, Steps, Waits, Leases):
         if self._keeper is not None and (tokens := self._keeper.close()):
             with suppress(psycopg.Error):  # they run out by themselves
                 self._sql.execute(RELEASE_LEASE, {"tokens": tokens})
+        self.watch.close()
         if self._locks is not None:
             self._locks.close()
         if self._owns_db:
