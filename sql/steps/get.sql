@@ -2,8 +2,8 @@
 SELECT q.id, q.workflow_id, q.run, q.step_name, q.namespace, q.queue, q.priority,
        CASE WHEN q.claimed_by IS NULL THEN 1 /* PENDING */ ELSE 2 /* RUNNING */ END AS status, q.attempt, q.deliveries,
        q.input::text AS input, q.prev_results::text AS prev_results, NULL::text AS result, q.error::text AS error,
-       q.created_at, NULLIF(q.available_at, 'infinity') AS available_at, q.claimed_at,
-       NULL::timestamptz AS completed_at, NULL::interval AS duration, q.claimed_by, q.concurrency_key, q.concurrency_limit
+       q.created_at, q.available_at, q.claimed_at, NULL::timestamptz AS completed_at, NULL::interval AS duration,
+       q.claimed_by, q.concurrency_key, q.concurrency_limit
 FROM {prefix}step_queue q
 WHERE q.id = %(id)s::bigint
 UNION ALL

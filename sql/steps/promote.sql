@@ -1,7 +1,6 @@
 -- Let delayed tasks whose moment has come wait for a worker, at their places; and say how long the next one has to wait.
 --
--- The time is that of the statement: one that goes on while it runs (clock_timestamp) is no place in an index. What waits
--- for somebody else waits until 'infinity', which is no number of seconds from now.
+-- The time is that of the statement: one that goes on while it runs (clock_timestamp) is no place in an index.
 WITH promoted AS (
     UPDATE {prefix}step_queue q
     SET gate = 0
@@ -19,7 +18,7 @@ SELECT (SELECT count(*) FROM promoted) AS promoted,
        (
            SELECT t.available_at - statement_timestamp()
            FROM {prefix}step_queue t
-           WHERE t.gate = 1 AND t.available_at > statement_timestamp() AND t.available_at < 'infinity'
+           WHERE t.gate = 1 AND t.available_at > statement_timestamp()
            ORDER BY t.available_at
            LIMIT 1
        ) AS next_in

@@ -10,6 +10,7 @@ import pytest
 from _tasks import names, new_steps, some, steps, watch
 from _twins import Twin
 
+from promin_postgres.steps import NewTask
 from promin_postgres.steps._async_core import AsyncStepCore
 from promin_postgres.steps._sync_core import StepCore
 
@@ -25,7 +26,14 @@ def new_core(twin: Twin, twin_db: Any) -> Iterator[Callable[..., Any]]:
 
     def make(**known: Any) -> Any:
         return twin.pick(StepCore, AsyncStepCore)(
-            twin_db, worker_id=None, namespace=None, schema=None, table_prefix=None, max_deliveries=2, lease=30.0, **known
+            twin_db,
+            worker_id=None,
+            namespace=None,
+            schema=None,
+            table_prefix=None,
+            max_deliveries=2,
+            lease=30.0,
+            **known,
         )
 
     return make
@@ -78,13 +86,18 @@ def test_what_is_delivered_too_often_is_not_buried(new_core: Any, steps: Any, wa
 
 def test_what_waits_for_somebody_else_is_no_reason_to_look_again(new_core: Any, steps: Any, watch: Any) -> None:
     belongs(watch, "a", "workflow:w@1")
-    watch.execute("UPDATE wf_step_queue SET gate = 1, available_at = 'infinity'")
+    watch.execute("UPDATE wf_step_queue SET gate = 1")
     core = new_core(steps=[], definitions=["workflow:w@1"])
     assert core.claim(DEFAULT, 10, "strict-priority") == []
     assert core.next_in is None
-    ((task_id,),) = watch.execute("SELECT id FROM wf_step_queue").fetchall()
-    assert steps.get(task_id).available_at is None
     steps.enqueue("w", "later", delay=60)
     core = new_core(steps=[], definitions=["workflow:w@1"])
     assert core.claim(DEFAULT, 10, "strict-priority") == []
     assert 50 < core.next_in <= 60
+
+
+def test_a_task_and_a_step_of_a_run_may_bear_the_same_name(steps: Any, watch: Any) -> None:
+    belongs(watch, "a", "workflow:w@1")
+    task = steps.enqueue("run", "a")
+    assert steps.enqueue("run", "a") == task
+    assert steps.enqueue_many([NewTask(workflow_id="run", step_name="a")]) == [task]

@@ -10,11 +10,10 @@ from typing import NamedTuple
 
 from promin_postgres._retry import jittered
 from promin_postgres._wait import Signal, sleep
-from promin_postgres.bell import Ear, open_ear
+from promin_postgres.bell import Ear, open_ear, workflows_channel
 from promin_postgres.database import Executor
 from promin_postgres.lookups import WorkflowStatus
 from promin_postgres.workflow.storage._statements import FIND_ENDED
-from promin_postgres.workflow.storage._values import ends_channel
 
 _POLL = 1.0
 """Seconds between two looks when nothing rings."""
@@ -90,7 +89,9 @@ class Watch:
     def _lead(self, leader: _Waiter, until: float) -> None:
         """Look for all, until the leader's own run has ended."""
         if self._ear is None:
-            self._ear = open_ear(self._sql.db, ends_channel(self._sql.names))
+            names = self._sql.names
+            channel = workflows_channel(names.schema, names.table_prefix)
+            self._ear = open_ear(self._sql.db, channel)
         ear = self._ear
         while True:
             ear.clear()

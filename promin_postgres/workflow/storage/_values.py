@@ -10,9 +10,7 @@ from typing import Any, TypeVar
 
 from promin_postgres._arguments import MAX_NAME, check_text, decode_optional
 from promin_postgres._error_record import decode_error, error_of
-from promin_postgres._statement import SqlNames
 from promin_postgres._time import Seconds, check_seconds
-from promin_postgres.bell import channel_name
 from promin_postgres.codec import JSON
 from promin_postgres.errors import InvalidArgument
 from promin_postgres.lookups import AttemptType, StepStatus, StepType, WorkflowStatus
@@ -27,11 +25,6 @@ from promin_postgres.workflow.storage._records import (
 )
 
 E = TypeVar("E", bound=IntEnum)
-
-
-def ends_channel(names: SqlNames) -> str:
-    """What rings when runs end."""
-    return channel_name(names.schema, f"{names.table_prefix}workflows")
 
 
 def check_member(argument: str, value: Any, kind: type[E]) -> E:
