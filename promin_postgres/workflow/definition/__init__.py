@@ -1,6 +1,8 @@
 """What a workflow is and what follows from it. Pure: no connection, no clock, no thread."""
 
 from promin_postgres.workflow.definition._context import Context, Fate, Payload
+from promin_postgres.workflow.definition._drawing import Drawn, draw_run, to_dot, to_mermaid
+from promin_postgres.workflow.definition._function import ROOT, FunctionBody, body_of, noted
 from promin_postgres.workflow.definition._policies import (
     Compensation,
     Event,
@@ -32,16 +34,19 @@ from promin_postgres.workflow.definition._steps import (
 )
 
 __all__ = [
+    "ROOT",
     "Branch",
     "Child",
     "Compensation",
     "Conduct",
     "Context",
     "Definition",
+    "Drawn",
     "Event",
     "Fallback",
     "Fate",
     "Function",
+    "FunctionBody",
     "Hook",
     "Hooks",
     "Idempotency",
@@ -53,13 +58,18 @@ __all__ = [
     "SignalWait",
     "Step",
     "Undone",
+    "body_of",
     "branch",
     "check_function",
     "child",
     "differences",
+    "draw_run",
     "map_over",
+    "noted",
     "parallel",
     "pause",
     "signal_wait",
     "specs",
+    "to_dot",
+    "to_mermaid",
 ]

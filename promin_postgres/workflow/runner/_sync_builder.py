@@ -14,11 +14,11 @@ from promin_postgres._time import Seconds
 from promin_postgres.errors import InvalidArgument
 from promin_postgres.lookups import StepType
 from promin_postgres.workflow import definition as made
-from promin_postgres.workflow.definition import Conduct, Context, Definition, OnFailure
+from promin_postgres.workflow.definition import Conduct, Context, Definition, Drawn, OnFailure
 
 
 @attrs.frozen(kw_only=True)
-class Builder:
+class Builder(Drawn):
     """Every method returns another workflow, with one more step; the one it was called on stays as it is.
 
     All of them take, where it is not said otherwise:

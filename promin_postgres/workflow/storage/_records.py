@@ -82,6 +82,8 @@ class WorkflowState:
     started_at: datetime | None
     updated_at: datetime
     completed_at: datetime | None
+    loaded_at: datetime = attrs.field(eq=False)
+    """Now, by the server's clock, when this was read."""
 
 
 @attrs.frozen(kw_only=True)
