@@ -1,21 +1,9 @@
 -- The engine: what the server alone needs to know to carry a run from one task to the next.
 --
--- A step that is ready to be executed by a worker has a task in step_queue, which bears the number of its workflow and the
--- definition that it is executed by; other tasks have neither. A task that waits for a signal or for a child says for what,
--- at gate 1; without a moment it waits for nothing else.
 -- Of a run that workers drive `remaining` steps without dependents are not done; NULL: it is driven inline. Its end is
 -- written by the statement that settles the last step, or, where it ends_in_task, by whoever executes a task without a
 -- step. That task ends a run that has failed, too; while a run is `ending`, no step of it begins. `retries` counts how
 -- often the whole run began again where it had failed.
-ALTER TABLE {prefix}step_queue
-    ADD COLUMN workflow bigint,
-    ADD COLUMN definition text,
-    ADD COLUMN waits_for text;
-
-DROP INDEX {prefix}step_queue_unfinished;
-CREATE UNIQUE INDEX {bare}step_queue_unfinished
-    ON {prefix}step_queue (lane, run, hashtextextended(step_name, 0), (definition IS NULL));
-
 ALTER TABLE {prefix}workflows
     ADD COLUMN parent_step text,
     ADD COLUMN ends_in_task boolean NOT NULL DEFAULT false,
