@@ -4,7 +4,5 @@ SET status = 2 /* RUNNING */, result = NULL, error = NULL, completed_at = NULL, 
     started_at = COALESCE(w.started_at, clock_timestamp())
 WHERE w.workflow_id = %(workflow_id)s::text
   AND w.status NOT IN (4 /* COMPLETED */, 6 /* CANCELLED */)
-  AND (%(token)s::uuid IS NULL OR EXISTS (
-      SELECT 1 FROM {prefix}workflow_leases l WHERE l.workflow = w.id AND l.token = %(token)s::uuid FOR KEY SHARE
-  ))
+  AND {{workflow/parts/fenced}}
 RETURNING w.run

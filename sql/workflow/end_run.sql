@@ -8,7 +8,5 @@ WHERE w.workflow_id = %(workflow_id)s::text
   AND (w.status NOT IN (4 /* COMPLETED */, 5 /* FAILED */, 6 /* CANCELLED */)
        OR (w.status = %(status)s::smallint AND w.result::text IS NOT DISTINCT FROM %(result)s::text
            AND w.error::text IS NOT DISTINCT FROM %(error)s::text))
-  AND (%(token)s::uuid IS NULL OR EXISTS (
-      SELECT 1 FROM {prefix}workflow_leases l WHERE l.workflow = w.id AND l.token = %(token)s::uuid FOR KEY SHARE
-  ))
+  AND {{workflow/parts/fenced}}
 RETURNING w.run

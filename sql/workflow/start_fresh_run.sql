@@ -8,9 +8,7 @@ WITH ended AS MATERIALIZED (
     FROM {prefix}workflows w
     WHERE w.workflow_id = %(workflow_id)s::text
       AND w.status IN (4 /* COMPLETED */, 5 /* FAILED */, 6 /* CANCELLED */)
-      AND (%(token)s::uuid IS NULL OR EXISTS (
-          SELECT 1 FROM {prefix}workflow_leases l WHERE l.workflow = w.id AND l.token = %(token)s::uuid FOR KEY SHARE
-      ))
+      AND {{workflow/parts/fenced}}
     FOR UPDATE OF w
 ), archived AS (
     INSERT INTO {prefix}workflow_runs
@@ -29,15 +27,17 @@ WITH ended AS MATERIALIZED (
 ), revoked AS (
     DELETE FROM {prefix}workflow_leases l USING fresh WHERE l.workflow = fresh.id AND %(token)s::uuid IS NULL
 ), steps AS (
-    INSERT INTO {prefix}workflow_steps
-        (workflow, run, step_name, position, step_type, depends_on, dependents, pending_deps, metadata)
+    INSERT INTO {prefix}workflow_steps (
+        workflow, run, step_name, position, step_type, depends_on, dependents, pending_deps, metadata, queue, priority,
+        pause, wake_at
+    )
     SELECT fresh.id, fresh.run, s.step_name, s.position, s.step_type, s.depends_on, s.dependents,
-           cardinality(s.depends_on), s.metadata
-    FROM fresh, json_to_recordset(%(steps)s::text::json)
-         AS s (step_name text, position integer, step_type smallint, depends_on text[], dependents text[], metadata json)
+           cardinality(s.depends_on), s.metadata, s.queue, s.priority, s.pause, s.wake_at
+    FROM fresh, {{workflow/parts/steps_given}}
     UNION ALL
     SELECT fresh.id, fresh.run, s.step_name, s.position, s.step_type, s.depends_on, s.dependents,
-           cardinality(s.depends_on), s.metadata
+           cardinality(s.depends_on), s.metadata, s.queue, s.priority, s.pause,
+           CASE WHEN s.pause IS NULL THEN s.wake_at END
     FROM fresh
     JOIN {prefix}workflow_steps s ON s.workflow = fresh.id AND s.run = fresh.run - 1 AND s.position IS NOT NULL
     WHERE %(steps)s::text IS NULL

@@ -7,9 +7,7 @@ WITH locked AS MATERIALIZED (
     FROM {prefix}workflows w
     WHERE w.workflow_id = %(workflow_id)s::text
       AND w.status NOT IN (4 /* COMPLETED */, 5 /* FAILED */, 6 /* CANCELLED */)
-      AND (%(token)s::uuid IS NULL OR EXISTS (
-          SELECT 1 FROM {prefix}workflow_leases l WHERE l.workflow = w.id AND l.token = %(token)s::uuid FOR KEY SHARE
-      ))
+      AND {{workflow/parts/fenced}}
     FOR NO KEY UPDATE OF w
 ), met AS (
     {{workflow/parts/await_signal}}

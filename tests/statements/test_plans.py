@@ -44,9 +44,12 @@ SELECT n, ('{TOKEN}' || lpad(n::text, 5, '0'))::uuid, 'x', now() + (n - 25000.5)
 FROM generate_series(1, {ROWS}) n;
 """
 MINE = f"{TOKEN}25000"
+NO_TASK = {"task": None, "claimed_by": None, "task_lease": None}
+BELL = {"bells": "public.wf_", "ring": False}
 STEP = {
     "workflow_id": ONE,
     "token": MINE,
+    **NO_TASK,
     "step_name": "s1",
     "status": 4,
     "result": "1",
@@ -63,14 +66,14 @@ CASES: dict[str, tuple[Statement, dict[str, Any], int]] = {
     "load_step_attempts": (workflow.LOAD_STEP_ATTEMPTS, {"workflow_id": ONE, "step_name": None, "run": None}, 20),
     "load_signals": (workflow.LOAD_SIGNALS, {"workflow_id": ONE}, 30),
     "load_run_history": (workflow.LOAD_RUN_HISTORY, {"workflow_id": ONE, "limit": 100, "offset": 0}, 30),
-    "standing": (workflow.STANDING, {"workflow_id": ONE}, 20),
-    "begin_run": (workflow.BEGIN_RUN, {"workflow_id": "w500", "token": f"{TOKEN}00500"}, 30),
+    "standing": (workflow.STANDING, {"workflow_id": ONE, "token": MINE, **NO_TASK}, 20),
+    "begin_run": (workflow.BEGIN_RUN, {"workflow_id": "w500", "token": f"{TOKEN}00500", **NO_TASK}, 30),
     "save_step": (workflow.SAVE_STEP, {**STEP, "step_type": 1, "metadata": None}, 60),
     "save_step: new": (workflow.SAVE_STEP, {**STEP, "step_name": "new", "step_type": 1, "metadata": None}, 60),
     "save_task": (workflow.SAVE_TASK, {**STEP, "step_name": "s2", "task_index": 0}, 80),
     "end_run": (
         workflow.END_RUN,
-        {"workflow_id": "w500", "token": f"{TOKEN}00500", "status": 4, "result": "1", "error": None},
+        {"workflow_id": "w500", "token": f"{TOKEN}00500", **NO_TASK, "status": 4, "result": "1", "error": None},
         30,
     ),
     "cancel_workflow": (workflow.CANCEL_WORKFLOW, {"workflow_id": "w500", "cascade": False}, 60),
@@ -85,6 +88,7 @@ CASES: dict[str, tuple[Statement, dict[str, Any], int]] = {
         {
             "workflow_id": "w500",
             "token": f"{TOKEN}00500",
+            **NO_TASK,
             "step_name": "s1",
             "step_type": 6,
             "until": None,
@@ -99,6 +103,7 @@ CASES: dict[str, tuple[Statement, dict[str, Any], int]] = {
         {
             "workflow_id": "w1",
             "token": None,
+            **NO_TASK,
             "steps": None,
             "keep_version": True,
             "version": None,

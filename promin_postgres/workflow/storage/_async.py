@@ -19,12 +19,13 @@ from promin_postgres.lookups import async_seed_lookups, async_validate_lookups
 from promin_postgres.workflow.storage._async_leases import AsyncLeases
 from promin_postgres.workflow.storage._async_runs import AsyncRuns
 from promin_postgres.workflow.storage._async_steps import AsyncSteps
+from promin_postgres.workflow.storage._async_tasks import AsyncTasks
 from promin_postgres.workflow.storage._async_waits import AsyncWaits
 from promin_postgres.workflow.storage._async_watch import AsyncWatch
 from promin_postgres.workflow.storage._statements import RELEASE_LEASE
 
 
-class AsyncPostgresWorkflowStorage(AsyncRuns, AsyncSteps, AsyncWaits, AsyncLeases):
+class AsyncPostgresWorkflowStorage(AsyncRuns, AsyncSteps, AsyncTasks, AsyncWaits, AsyncLeases):
     """Workflows, their runs, steps, attempts, signals and leases, in one schema under one table prefix.
 
     Made by `create`. Safe to share between threads and tasks. Every writing method takes `connection=`, to write in the

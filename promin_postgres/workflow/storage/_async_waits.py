@@ -10,7 +10,7 @@ from promin_postgres._time import Seconds, check_moment
 from promin_postgres.errors import InvalidArgument
 from promin_postgres.lookups import StepType
 from promin_postgres.workflow.storage import _statements as sql
-from promin_postgres.workflow.storage._async_base import AsyncStorageBase, token_of
+from promin_postgres.workflow.storage._async_base import AsyncStorageBase, fence
 from promin_postgres.workflow.storage._records import Lease, WorkflowSignal
 from promin_postgres.workflow.storage._values import optional_duration, workflow_signal
 
@@ -57,7 +57,7 @@ class AsyncWaits(AsyncStorageBase):
             "pause": None if isinstance(until, datetime) else optional_duration("until", until),
             "signal": None if signal is None else check_text("signal", signal, limit=MAX_NAME),
             "timeout": optional_duration("timeout", timeout),
-            "token": token_of(lease),
+            **fence(lease),
         }
         row = await self._sql.fetch_one(sql.SUSPEND_WORKFLOW, params, connection=connection)
         if row is None:

@@ -20,12 +20,13 @@ from promin_postgres.lookups import seed_lookups, validate_lookups
 from promin_postgres.workflow.storage._sync_leases import Leases
 from promin_postgres.workflow.storage._sync_runs import Runs
 from promin_postgres.workflow.storage._sync_steps import Steps
+from promin_postgres.workflow.storage._sync_tasks import Tasks
 from promin_postgres.workflow.storage._sync_waits import Waits
 from promin_postgres.workflow.storage._sync_watch import Watch
 from promin_postgres.workflow.storage._statements import RELEASE_LEASE
 
 
-class PostgresWorkflowStorage(Runs, Steps, Waits, Leases):
+class PostgresWorkflowStorage(Runs, Steps, Tasks, Waits, Leases):
     """Workflows, their runs, steps, attempts, signals and leases, in one schema under one table prefix.
 
     Made by `create`. Safe to share between threads and tasks. Every writing method takes `connection=`, to write in the

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from promin_postgres._arguments import MAX_NAME, check_count, check_optional_text, check_text, encode_optional
@@ -13,12 +13,13 @@ from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.errors import AlreadyExists, InvalidArgument, NotFound
 from promin_postgres.lookups import WorkflowStatus
 from promin_postgres.workflow.storage import _statements as sql
-from promin_postgres.workflow.storage._sync_base import StorageBase, token_of
+from promin_postgres.workflow.storage._sync_base import StorageBase, fence
 from promin_postgres.workflow.storage._records import Lease, StepSpec, WorkflowRun, WorkflowState
 from promin_postgres.workflow.storage._values import (
     check_member,
-    encode_metadata,
+    check_parent,
     encode_steps,
+    new_run,
     step_state,
     workflow_run,
     workflow_state,
@@ -40,8 +41,10 @@ class Runs(StorageBase):
         namespace: str | None = None,
         version: str | None = None,
         parent_workflow_id: str | None = None,
+        parent_step: str | None = None,
         input: Any = None,  # noqa: A002 - the field's own word
         metadata: Mapping[str, Any] | None = None,
+        deadline: Seconds | datetime | None = None,
         connection: Any = None,
     ) -> None:
         """Record a workflow, pending, with the steps of its first run.
@@ -49,34 +52,28 @@ class Runs(StorageBase):
         Args:
             workflow_id: Of any length; unique within the table prefix.
             steps: In the order of the definition. Steps may also come later, as they are saved.
-            parent_workflow_id: The workflow that this one is cancelled with.
+            parent_workflow_id, parent_step: The workflow that this one is cancelled with, and its step that waits for
+                this one's end.
+            deadline: When the run must be over: a moment, or seconds or a timedelta from now.
             input: Anything that JSON can carry.
             connection: Write in this connection's transaction.
 
         Raises:
             AlreadyExists: The id is taken.
             NotFound: There is no such parent.
+            WorkflowCancelled: The parent is cancelled.
             CodecError: The input or the metadata does not encode.
 
         Source: sql/workflow/create_workflow.sql. Of concurrent creators of one id exactly one succeeds.
         """
-        params = {
-            "workflow_id": check_text("workflow_id", workflow_id),
-            "workflow_name": check_text("workflow_name", workflow_name, limit=MAX_NAME),
-            "workflow_type": check_optional_text("workflow_type", workflow_type),
-            "namespace": check_optional_text("namespace", namespace),
-            "version": check_optional_text("version", version),
-            "parent_workflow_id": None
-            if parent_workflow_id is None
-            else check_text("parent_workflow_id", parent_workflow_id),
-            "input": encode_optional(input, "input"),
-            "metadata": encode_metadata(metadata, "metadata"),
-            "steps": encode_steps(steps),
-        }
+        params = new_run(
+            workflow_id, workflow_name=workflow_name, steps=steps, workflow_type=workflow_type, namespace=namespace,
+            version=version, parent_workflow_id=parent_workflow_id, parent_step=parent_step, given=input,
+            metadata=metadata, deadline=deadline,
+        )  # fmt: skip
         row = self._sql.fetch_one(sql.CREATE_WORKFLOW, params, connection=connection)
-        if row is None or not row["parent_found"]:
-            raise NotFound("parent workflow", parent_workflow_id)
-        if not row["created"]:
+        if row is None or not row["created"]:
+            check_parent(row, parent_workflow_id)
             raise AlreadyExists("workflow", workflow_id)
 
     def load_workflow(self, workflow_id: str, *, connection: Any = None) -> WorkflowState | None:
@@ -129,7 +126,7 @@ class Runs(StorageBase):
 
         Source: sql/workflow/begin_run.sql.
         """
-        params = {"workflow_id": check_text("workflow_id", workflow_id), "token": token_of(lease)}
+        params = {"workflow_id": check_text("workflow_id", workflow_id)} | fence(lease)
         if self._sql.fetch_one(sql.BEGIN_RUN, params, connection=connection) is None:
             raise self._refuse(workflow_id, lease, connection, taken="run of workflow")
 
@@ -172,7 +169,7 @@ class Runs(StorageBase):
             "status": int(status),
             "result": result,
             "error": error,
-            "token": token_of(lease),
+            **fence(lease),
         }
         if self._sql.fetch_one(sql.END_RUN, params, connection=connection) is None:
             raise self._refuse(workflow_id, lease, connection, taken="end of workflow")
@@ -213,7 +210,7 @@ class Runs(StorageBase):
             "workflow_id": check_text("workflow_id", workflow_id),
             "steps": encode_steps(steps),
             "version": check_optional_text("version", version),
-            "token": token_of(lease),
+            **fence(lease),
         }
         if self._sql.fetch_one(sql.REPLACE_STEPS, params) is None:
             raise self._refuse(workflow_id, lease, None, taken="definition of workflow")
@@ -251,7 +248,7 @@ class Runs(StorageBase):
             "version": None if version is UNCHANGED else check_optional_text("version", version),
             "keep_input": input is UNCHANGED,
             "input": None if input is UNCHANGED else encode_optional(input, "input"),
-            "token": token_of(lease),
+            **fence(lease),
         }
         row = self._sql.fetch_one(sql.START_FRESH_RUN, params, connection=connection)
         if row is None:
