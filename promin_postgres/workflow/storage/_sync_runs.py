@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from promin_postgres._arguments import MAX_NAME, check_count, check_optional_text, check_text, encode_optional
+from promin_postgres._arguments import check_count, check_optional_text, check_text, encode_optional
 from promin_postgres._error_record import ErrorRecord, encode_error
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.errors import AlreadyExists, InvalidArgument, NotFound
