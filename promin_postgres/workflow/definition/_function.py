@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from promin_postgres.workflow.definition._records import Definition
@@ -16,6 +17,8 @@ class FunctionBody:
 
     name: str
     """Of the function."""
+    execute: Callable[..., Any]
+    """Called by a runner with `runner`, `context`, `lease` and `launch`; gives a verdict."""
 
     def __call__(self, context: Any) -> Any:
         raise NotImplementedError("executed by a runner, with the lease of the run")
