@@ -5,7 +5,7 @@
 -- a step that was completed before, by a transaction of its own, still carries on. Several steps that count down one
 -- dependent are summed, because a statement updates a row once. Steps without dependents count the workflow down.
 -- Nothing is enqueued in a run that is ending: whoever settles the last of its tasks wakes the one that ends it.
--- Of a run that has ended, or is not the current one, the task is deleted and nothing is written.
+-- Of a run that has ended, or is not the current one, the task is deleted and nothing is written. Attempt 0 is none.
 WITH given AS MATERIALIZED (
     SELECT g.id, g.lease, g.claimed_by, g.status, g.result, g.error, g.attempt, g.duration, g.pause
     FROM unnest(
@@ -33,7 +33,7 @@ WITH given AS MATERIALIZED (
 ), judged AS MATERIALIZED (
     SELECT h.id, h.lease, h.claimed_by, h.status, h.result, h.error, h.attempt, h.duration, h.pause, h.workflow, h.run,
            h.step_name, h.queue, h.priority, l.deadline_at, l.is_open AND l.run = h.run AS is_live,
-           l.is_open AND l.run = h.run AND NOT l.ending AND h.status = 1 /* PENDING */ AS is_again
+           l.is_open AND l.run = h.run AND (NOT l.ending OR h.step_name = '') AND h.status = 1 /* PENDING */ AS is_again
     FROM held h
     LEFT JOIN locked l ON l.id = h.workflow
 ), again AS (
@@ -62,7 +62,7 @@ WITH given AS MATERIALIZED (
            CASE WHEN d.error IS NULL THEN 4 /* COMPLETED */ ELSE 5 /* FAILED */ END, d.error::json, d.claimed_by,
            clock_timestamp() - COALESCE(d.duration, '0'), clock_timestamp(), d.duration
     FROM settled d
-    WHERE d.is_live AND d.step_name <> ''
+    WHERE d.is_live AND d.step_name <> '' AND d.attempt > 0
     ON CONFLICT DO NOTHING
 ), saved AS (
     UPDATE {prefix}workflow_steps s
@@ -92,7 +92,8 @@ WITH given AS MATERIALIZED (
     GROUP BY v.workflow
 ), ended AS (
     UPDATE {prefix}workflows w
-    SET remaining = w.remaining - m.terminals, ending = w.ending OR m.failed, updated_at = clock_timestamp(),
+    SET remaining = w.remaining - m.terminals,
+        ending = w.ending OR m.failed OR (w.remaining = m.terminals AND w.ends_in_task), updated_at = clock_timestamp(),
         status = CASE
                      WHEN w.remaining > m.terminals OR w.ends_in_task OR m.failed THEN w.status
                      ELSE 4 /* COMPLETED */

@@ -3,7 +3,7 @@
 -- The workflow row is locked before the signal row, as by a delivery, so that the two cannot deadlock. A moment computed
 -- at an earlier suspension of the same step stands.
 WITH locked AS MATERIALIZED (
-    SELECT w.id, w.run
+    SELECT w.id, w.run, %(step_name)s::text AS step_name
     FROM {prefix}workflows w
     WHERE w.workflow_id = %(workflow_id)s::text
       AND w.status NOT IN (4 /* COMPLETED */, 5 /* FAILED */, 6 /* CANCELLED */)

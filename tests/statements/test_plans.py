@@ -73,11 +73,24 @@ CASES: dict[str, tuple[Statement, dict[str, Any], int]] = {
     "save_task": (workflow.SAVE_TASK, {**STEP, "step_name": "s2", "task_index": 0}, 80),
     "end_run": (
         workflow.END_RUN,
-        {"workflow_id": "w500", "token": f"{TOKEN}00500", **NO_TASK, "status": 4, "result": "1", "error": None},
+        {
+            "workflow_id": "w500",
+            "token": f"{TOKEN}00500",
+            **NO_TASK,
+            **BELL,
+            "wakes": False,
+            "status": 4,
+            "result": "1",
+            "error": None,
+        },
         30,
     ),
-    "cancel_workflow": (workflow.CANCEL_WORKFLOW, {"workflow_id": "w500", "cascade": False}, 60),
-    "cancel_workflow: cascade": (workflow.CANCEL_WORKFLOW, {"workflow_id": "w12500", "cascade": True}, 1_500),
+    "cancel_workflow": (workflow.CANCEL_WORKFLOW, {"workflow_id": "w500", "cascade": False, "wakes": True, **BELL}, 60),
+    "cancel_workflow: cascade": (
+        workflow.CANCEL_WORKFLOW,
+        {"workflow_id": "w12500", "cascade": True, "wakes": True, **BELL},
+        1_500,
+    ),
     "deliver_signal": (
         workflow.DELIVER_SIGNAL,
         {"workflow_id": "w500", "signal_name": "go", "payload": "1"},

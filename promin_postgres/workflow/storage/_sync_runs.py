@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from promin_postgres._arguments import check_count, check_optional_text, check_text, encode_optional
+from promin_postgres._arguments import MAX_NAME, check_count, check_optional_text, check_text, encode_optional
 from promin_postgres._error_record import ErrorRecord, encode_error
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.errors import AlreadyExists, InvalidArgument, NotFound
@@ -170,15 +170,21 @@ class Runs(StorageBase):
             "result": result,
             "error": error,
             **fence(lease),
+            **self._bells(connection),
         }
-        if self._sql.fetch_one(sql.END_RUN, params, connection=connection) is None:
+        row = self._sql.fetch_one(sql.END_RUN, params | {"wakes": False}, connection=connection)
+        if row is not None and row["has_parent"]:
+            with self._transaction(connection) as inside:
+                row = self._sql.fetch_one(sql.END_RUN, params | {"wakes": True}, connection=inside)
+                self._wake_parent(workflow_id, inside, connection)
+        if row is None or row["run"] is None:
             raise self._refuse(workflow_id, lease, connection, taken="end of workflow")
 
     def cancel_workflow(self, workflow_id: str, *, cascade: bool = False, connection: Any = None) -> int:
         """Cancel a run that has not ended; its driver learns of it at its next checkpoint.
 
         Args:
-            cascade: Cancel every unfinished descendant too, but for those that are being created at this moment.
+            cascade: Cancel every unfinished descendant too.
 
         Returns:
             How many workflows were cancelled by this call; 0 when it was cancelled already, or when the answer was
@@ -188,16 +194,33 @@ class Runs(StorageBase):
             NotFound
             InvalidArgument: The run is completed or failed.
 
-        Source: sql/workflow/cancel_workflow.sql.
+        Source: sql/workflow/cancel_workflow.sql. A child that is being created is found, or is refused.
         """
-        params = {"workflow_id": check_text("workflow_id", workflow_id), "cascade": bool(cascade)}
-        row = self._sql.fetch_one(sql.CANCEL_WORKFLOW, params, connection=connection)
-        if row is None or row["root_status"] is None:
+        params = {
+            "workflow_id": check_text("workflow_id", workflow_id),
+            "cascade": bool(cascade),
+            **self._bells(connection),
+        }
+        row = self._sql.fetch_one(sql.CANCEL_WORKFLOW, params | {"wakes": False}, connection=connection)
+        if row is not None and row["has_parent"]:
+            with self._transaction(connection) as inside:
+                row = self._sql.fetch_one(sql.CANCEL_WORKFLOW, params | {"wakes": True}, connection=inside)
+                self._wake_parent(workflow_id, inside, connection)
+        if row is None:
             raise NotFound("workflow", workflow_id)
         before = WorkflowStatus(row["root_status"])
         if before in (WorkflowStatus.COMPLETED, WorkflowStatus.FAILED):
             raise InvalidArgument("workflow_id", workflow_id, f"cannot be cancelled: {before.name.lower()} already")
-        return int(row["cancelled"])
+        cancelled = found = int(row["cancelled"])
+        while cascade and found:  # children that were being created
+            row = self._sql.fetch_one(sql.CANCEL_WORKFLOW, params | {"wakes": True}, connection=connection)
+            found = 0 if row is None else int(row["cancelled"])
+            cancelled += found
+        return cancelled
+
+    def _wake_parent(self, workflow_id: str, inside: Any, connection: Any) -> None:
+        params = {"workflow_id": workflow_id, **self._bells(connection)}
+        self._sql.fetch_one(sql.WAKE_FOR_CHILD, params, connection=inside)
 
     def replace_steps(
         self, workflow_id: str, steps: Sequence[StepSpec], *, version: str | None, lease: Lease | None = None
@@ -254,6 +277,17 @@ class Runs(StorageBase):
         if row is None:
             raise self._refuse(workflow_id, lease, connection, taken="unfinished run of workflow")
         return int(row["run"])
+
+    def count_by_version(self, workflow_name: str) -> dict[str | None, dict[WorkflowStatus, int]]:
+        """How many workflows of a name are recorded with each version, by their status.
+
+        Source: sql/workflow/count_by_version.sql. Reads all workflows of that name.
+        """
+        params = {"workflow_name": check_text("workflow_name", workflow_name, limit=MAX_NAME)}
+        counts: dict[str | None, dict[WorkflowStatus, int]] = {}
+        for row in self._sql.fetch_all(sql.COUNT_BY_VERSION, params):
+            counts.setdefault(row["version"], {})[WorkflowStatus(row["status"])] = row["number"]
+        return counts
 
     def load_run_history(self, workflow_id: str, *, limit: int = 100, offset: int = 0) -> list[WorkflowRun]:
         """The ended runs, newest first; the current one is among them when it has ended.

@@ -7,12 +7,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from promin_postgres._time import Seconds
-from promin_postgres.errors import InvalidArgument
+from promin_postgres._arguments import MAX_NAME, check_text
+from promin_postgres._time import Seconds, check_moment
+from promin_postgres.errors import InvalidArgument, LeaseLost, shown
 from promin_postgres.workflow.storage import _statements as sql
-from promin_postgres.workflow.storage._sync_base import StorageBase
-from promin_postgres.workflow.storage._records import StepInput, StepSettlement, StepSpec
-from promin_postgres.workflow.storage._values import check_parent, new_run, settlement_arrays, step_input
+from promin_postgres.workflow.storage._sync_base import StorageBase, fence
+from promin_postgres.workflow.storage._records import Lease, StepInput, StepSettlement, StepSpec
+from promin_postgres.workflow.storage._values import (
+    check_parent,
+    new_run,
+    optional_duration,
+    settlement_arrays,
+    step_input,
+)
 
 
 class Tasks(StorageBase):
@@ -108,3 +115,88 @@ class Tasks(StorageBase):
         params = settlement_arrays(outcomes) | self._bells(connection)
         rows = self._sql.fetch_tuples(sql.SETTLE_STEPS, params, connection=connection)
         return {one.task_id for one in outcomes}.difference(row[0] for row in rows)
+
+    def park(
+        self,
+        lease: Lease,
+        *,
+        until: Seconds | datetime | None = None,
+        signal: str | None = None,
+        child: str | None = None,
+        step_name: str | None = None,
+    ) -> bool:
+        """Let a task wait without a worker, a thread or a connection.
+
+        Args:
+            lease: That of the task, which is given up.
+            until: When it stops waiting: a moment, or seconds or a timedelta from now. The first one given for a step
+                stands. None: never. The deadline of the run comes before it.
+            signal: Wait for the next payload of this signal.
+            child: Wait for the end of this workflow, whose parent_step is that of the task.
+            step_name: The step whose wait is recorded; by default that of the task.
+
+        Returns:
+            False when the signal or the end came before: the task is not parked, and still held. True as well of a run
+            that ends meanwhile: its task is claimed again at once.
+
+        Raises:
+            LeaseLost
+
+        Source: sql/workflow/park_task.sql. A signal or an end that comes at the same time is seen by one side.
+        """
+        task = fence(lease)
+        params = {
+            "task": task["task"],
+            "claimed_by": task["claimed_by"],
+            "task_lease": task["task_lease"],
+            "until": check_moment("until", until) if isinstance(until, datetime) else None,
+            "pause": None if isinstance(until, datetime) else optional_duration("until", until),
+            "signal": None if signal is None else check_text("signal", signal, limit=MAX_NAME),
+            "child": None if child is None else check_text("child", child),
+            "step_name": None if step_name is None else check_text("step_name", step_name, limit=MAX_NAME),
+        }
+        row = self._sql.fetch_one(sql.PARK_TASK, params)
+        if row is None or not (row["parked"] or row["is_live"]):
+            raise LeaseLost(f"a task of workflow {shown(lease.workflow_id)}")
+        return bool(row["parked"])
+
+    def begin_ending(self, lease: Lease) -> bool:
+        """Whether the task without a step may end its run now; before any of it is done.
+
+        Tasks of steps that wait are taken away.
+
+        Returns:
+            False while steps of the run are being executed: the task is given up, and comes again after the last.
+
+        Raises:
+            LeaseLost
+
+        Source: sql/workflow/begin_ending.sql.
+        """
+        task = fence(lease)
+        params = {name: task[name] for name in ("task", "claimed_by", "task_lease")}
+        row = self._sql.fetch_one(sql.BEGIN_ENDING, params)
+        if row is None:
+            raise LeaseLost(f"a task of workflow {shown(lease.workflow_id)}")
+        return bool(row["is_alone"])
+
+    def retry_run(self, workflow_id: str, *, pause: Seconds = 0, lease: Lease) -> None:
+        """Let a run that is ending begin again where it failed, after a pause; it is counted (StepInput.retries).
+
+        Args:
+            pause: In seconds or as a timedelta.
+            lease: That of the task without a step, which is taken away.
+
+        Raises:
+            NotFound, LeaseLost, WorkflowCancelled
+
+        Source: sql/workflow/retry_run.sql.
+        """
+        params = {
+            "workflow_id": check_text("workflow_id", workflow_id),
+            "pause": optional_duration("pause", pause),
+            **fence(lease),
+            **self._bells(None),
+        }
+        if self._sql.fetch_one(sql.RETRY_RUN, params) is None:
+            raise self._refuse(workflow_id, lease, None, taken="run of workflow")

@@ -8,6 +8,7 @@ from typing import Any
 
 from promin_postgres._arguments import MAX_NAME, check_text, encode_optional
 from promin_postgres._time import Seconds, check_moment
+from promin_postgres.codec import Encoded
 from promin_postgres.errors import InvalidArgument
 from promin_postgres.lookups import StepType
 from promin_postgres.workflow.storage import _statements as sql
@@ -93,6 +94,27 @@ class Waits(StorageBase):
         if row is None:
             raise self._refuse(workflow_id, None, connection, taken="signal to workflow")
         return bool(row["awaited"])
+
+    def take_signal(
+        self, workflow_id: str, step_name: str, signal: str, *, lease: Lease | None = None, connection: Any = None
+    ) -> Encoded | None:
+        """The payload that a step was given, or the next one that no step was given yet; None when there is none.
+
+        Raises:
+            NotFound, LeaseLost
+
+        Source: sql/workflow/take_signal.sql. Each payload goes to one step, and that step gets the same one again.
+        """
+        params = {
+            "workflow_id": check_text("workflow_id", workflow_id),
+            "step_name": check_text("step_name", step_name, limit=MAX_NAME),
+            "signal": check_text("signal", signal, limit=MAX_NAME),
+            **fence(lease),
+        }
+        row = self._sql.fetch_one(sql.TAKE_SIGNAL, params, connection=connection)
+        if row is None:
+            raise self._refuse(workflow_id, lease, connection, taken="signal to workflow")
+        return None if row["index"] is None else Encoded(row["payload"])
 
     def load_signals(self, workflow_id: str) -> list[WorkflowSignal]:
         """The signals delivered to the current run, oldest first. Source: sql/workflow/load_signals.sql."""

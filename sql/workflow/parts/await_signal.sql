@@ -2,7 +2,7 @@
 --
 -- A delivery locks the same row until its end: whoever comes second sees the other.
 INSERT INTO {prefix}workflow_signals AS s (workflow, run, signal_name, waiting)
-SELECT locked.id, locked.run, %(signal)s::text, ARRAY[%(step_name)s::text]
+SELECT locked.id, locked.run, %(signal)s::text, ARRAY[locked.step_name]
 FROM locked
 WHERE %(signal)s::text IS NOT NULL
 ON CONFLICT (workflow, run, signal_name) DO UPDATE
