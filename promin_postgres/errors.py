@@ -172,15 +172,22 @@ class StepFailed(WorkflowError):
 
 
 class WorkflowSuspended(WorkflowError):
-    """The run waits: until a moment (`until`), or for a signal (`signal`)."""
+    """The run waits: until a moment (`until`), for a signal (`signal`), or for another run to end (`child`)."""
 
-    def __init__(self, *, workflow_id: str, until: datetime | None = None, signal: str | None = None) -> None:
-        waits_for = f"signal {shown(signal)}" if signal is not None else f"{until}"
+    def __init__(
+        self, *, workflow_id: str, until: datetime | None = None, signal: str | None = None, child: str | None = None
+    ) -> None:
+        waits = [
+            *([f"signal {shown(signal)}"] if signal is not None else []),
+            *([f"workflow {shown(child)}"] if child is not None else []),
+            *([f"{until}"] if until is not None else []),
+        ]
         super().__init__(
-            f"workflow {shown(workflow_id)} is suspended, waiting for {waits_for}", workflow_id=workflow_id
+            f"workflow {shown(workflow_id)} is suspended, waiting for {' or '.join(waits)}", workflow_id=workflow_id
         )
         self.until = until
         self.signal = signal
+        self.child = child
 
 
 class WorkflowCancelled(WorkflowError):

@@ -9,7 +9,8 @@ WITH saved AS (
     SELECT w.id, w.run, %(step_name)s::text, %(step_type)s::smallint, %(status)s::smallint, %(result)s::text::json,
            %(error)s::text::json, %(metadata)s::text::json, %(attempt)s::integer,
            clock_timestamp() - %(duration)s::interval,
-           CASE WHEN %(status)s::smallint IN (4 /* COMPLETED */, 5 /* FAILED */) THEN clock_timestamp() END,
+           CASE WHEN %(status)s::smallint IN (4 /* COMPLETED */, 5 /* FAILED */, 6 /* SKIPPED */)
+                THEN clock_timestamp() END,
            %(duration)s::interval
     FROM {prefix}workflows w
     WHERE w.workflow_id = %(workflow_id)s::text
@@ -21,7 +22,7 @@ WITH saved AS (
                           ELSE EXCLUDED.started_at END,
         completed_at = CASE WHEN (s.status, s.attempt) = (EXCLUDED.status, EXCLUDED.attempt) THEN s.completed_at
                             ELSE EXCLUDED.completed_at END
-    WHERE s.status <> 4 /* COMPLETED */
+    WHERE s.status NOT IN (4 /* COMPLETED */, 6 /* SKIPPED */)
        OR (s.status = EXCLUDED.status AND s.attempt = EXCLUDED.attempt
            AND s.result::text IS NOT DISTINCT FROM EXCLUDED.result::text)
     RETURNING s.workflow, s.run

@@ -20,7 +20,8 @@ WITH ended AS MATERIALIZED (
     SET run = w.run + 1, status = 1 /* PENDING */, result = NULL, error = NULL, started_at = NULL, completed_at = NULL,
         version = CASE WHEN %(keep_version)s::boolean THEN w.version ELSE %(version)s::text END,
         input = CASE WHEN %(keep_input)s::boolean THEN w.input ELSE %(input)s::text::json END,
-        updated_at = clock_timestamp()
+        updated_at = clock_timestamp(), deadline_at = clock_timestamp() + %(deadline)s::interval, remaining = NULL,
+        ending = false, retries = 0
     FROM ended
     WHERE w.id = ended.id
     RETURNING w.id, w.run

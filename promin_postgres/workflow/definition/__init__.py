@@ -1,6 +1,6 @@
 """What a workflow is and what follows from it. Pure: no connection, no clock, no thread."""
 
-from promin_postgres.workflow.definition._context import Context, Fate, Payload
+from promin_postgres.workflow.definition._context import Context, Fate
 from promin_postgres.workflow.definition._drawing import Drawn, draw_run, to_dot, to_mermaid
 from promin_postgres.workflow.definition._function import ROOT, FunctionBody, body_of, noted
 from promin_postgres.workflow.definition._policies import (
@@ -53,7 +53,6 @@ __all__ = [
     "MapOver",
     "OnFailure",
     "Pause",
-    "Payload",
     "Progress",
     "SignalWait",
     "Step",

@@ -23,6 +23,7 @@ Function: TypeAlias = Callable[[Any], Any]
 """Called with a Context."""
 
 MAX_PRIORITY = 10
+DEFAULT_QUEUE = "default"
 
 
 @attrs.frozen
@@ -87,7 +88,7 @@ class Step:
     on_failure: OnFailure = "fail"
     compensate: Function | None = None
     transactional: bool = False
-    queue: str = "default"
+    queue: str = DEFAULT_QUEUE
     priority: int = 5
     map: MapOver | None = None
     branch: Branch | None = None
@@ -111,7 +112,7 @@ class Conduct:
     on_failure: OnFailure = "fail"
     compensate: Function | None = None
     transactional: bool = False
-    queue: str = "default"
+    queue: str = DEFAULT_QUEUE
     priority: int = 5
 
     def __attrs_post_init__(self) -> None:

@@ -13,11 +13,12 @@ from promin_postgres._time import Seconds
 from promin_postgres.errors import InvalidArgument
 from promin_postgres.lookups import StepType
 from promin_postgres.workflow import definition as made
-from promin_postgres.workflow.definition import Conduct, Context, Definition, Drawn, OnFailure
+from promin_postgres.workflow.definition import Conduct, Context, Definition, OnFailure
+from promin_postgres.workflow.runner._async_runnable import AsyncRunnable
 
 
 @attrs.frozen(kw_only=True)
-class AsyncBuilder(Drawn):
+class AsyncBuilder(AsyncRunnable):
     """Every method returns another workflow, with one more step; the one it was called on stays as it is.
 
     All of them take, where it is not said otherwise:
@@ -40,8 +41,6 @@ class AsyncBuilder(Drawn):
         InvalidArgument: A malformed argument, or a name that is taken.
         CodecError: A value given here is not JSON.
     """
-
-    definition: Definition
 
     def _with(
         self,
@@ -240,7 +239,7 @@ class AsyncBuilder(Drawn):
     def subworkflow(
         self,
         name: str,
-        definition: AsyncBuilder | Definition,
+        definition: AsyncRunnable | Definition,
         *,
         input: Any = None,  # noqa: A002 - the word of the public API
         workflow_id: str | Callable[[Context], str] | None = None,
@@ -260,7 +259,7 @@ class AsyncBuilder(Drawn):
             queue: Also the queue of those of its steps that name none.
         """
         conduct = Conduct(on_failure=on_failure, compensate=compensate, queue=queue, priority=priority)
-        other = definition.definition if isinstance(definition, AsyncBuilder) else definition
+        other = definition.definition if isinstance(definition, AsyncRunnable) else definition
         if not isinstance(other, Definition):
             raise InvalidArgument("definition", definition, "must be a workflow")
         detail = made.child(other, input, workflow_id, queue)

@@ -2,6 +2,14 @@
 
 from promin_postgres._error_record import ErrorRecord
 from promin_postgres.workflow.storage._async import AsyncPostgresWorkflowStorage
+from promin_postgres.workflow.storage._driving import (
+    RunRecord,
+    StepRecord,
+    TaskOutcome,
+    TaskRecord,
+    UndoingRecord,
+    WaitRecord,
+)
 from promin_postgres.workflow.storage._records import (
     Lease,
     StepAttempt,
@@ -22,13 +30,19 @@ __all__ = [
     "ErrorRecord",
     "Lease",
     "PostgresWorkflowStorage",
+    "RunRecord",
     "StepAttempt",
     "StepInput",
+    "StepRecord",
     "StepSettlement",
     "StepSpec",
     "StepState",
     "TaskHold",
+    "TaskOutcome",
+    "TaskRecord",
     "TaskState",
+    "UndoingRecord",
+    "WaitRecord",
     "WorkflowRun",
     "WorkflowSignal",
     "WorkflowState",

@@ -19,6 +19,7 @@ from promin_postgres.workflow.storage._values import (
     check_parent,
     encode_steps,
     new_run,
+    optional_duration,
     step_state,
     workflow_run,
     workflow_state,
@@ -244,6 +245,7 @@ class AsyncRuns(AsyncStorageBase):
         steps: Sequence[StepSpec] | None = None,
         version: str | None = UNCHANGED,
         input: Any = UNCHANGED,  # noqa: A002 - the field's own word
+        deadline: Seconds | None = None,
         lease: Lease | None = None,
         connection: Any = None,
     ) -> int:
@@ -253,6 +255,7 @@ class AsyncRuns(AsyncStorageBase):
             lease: Without one, the lease of whoever drives the workflow is taken away.
             steps: The steps of the new run; by default those that the last one declared.
             version, input: By default those of the last run.
+            deadline: When the new run must be over, in seconds or as a timedelta from now.
 
         Returns:
             The number of the new run.
@@ -270,6 +273,7 @@ class AsyncRuns(AsyncStorageBase):
             "version": None if version is UNCHANGED else check_optional_text("version", version),
             "keep_input": input is UNCHANGED,
             "input": None if input is UNCHANGED else encode_optional(input, "input"),
+            "deadline": optional_duration("deadline", deadline),
             **fence(lease),
         }
         row = await self._sql.fetch_one(sql.START_FRESH_RUN, params, connection=connection)
