@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from _runs import Runs
 from _schedules import Clock
 from _skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401 - hooks
 from _twins import Twin
@@ -84,3 +85,13 @@ def make_scheduler(twin: Twin, promin_dsn: str, clock: Clock) -> Iterator[Callab
     yield make
     for scheduler in made:
         scheduler.close()
+
+
+@pytest.fixture
+def runs(twin: Twin, promin_dsn: str) -> Iterator[Runs]:
+    """Workflows, and workers that drive their runs."""
+    runs = Runs(twin, promin_dsn)
+    try:
+        yield runs
+    finally:
+        runs.close()

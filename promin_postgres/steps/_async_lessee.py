@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -209,6 +209,10 @@ class AsyncStepLessee:
         if any(row["holds_seat"] for row in rows):
             await self.unpark(None)
         return len(rows)
+
+    def forget(self, ids: Iterable[int]) -> None:
+        """These were settled by somebody else in our name."""
+        self._held.difference_update(ids)
 
     # -- ringing
 

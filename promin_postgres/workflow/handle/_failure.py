@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from promin_postgres.errors import StepFailed, WorkflowError, shown
+from promin_postgres.errors import DeadlineExceeded, StepFailed, WorkflowError, shown
 from promin_postgres.lookups import StepStatus
 from promin_postgres.workflow.storage import WorkflowState
+
+_OVERDUE = f"{DeadlineExceeded.__module__}.{DeadlineExceeded.__qualname__}"
 
 
 def failure_of(state: WorkflowState) -> WorkflowError:
     """What `run` would have raised: StepFailed when it was a step."""
+    if state.error is not None and state.error.error_type == _OVERDUE:
+        return DeadlineExceeded(workflow_id=state.workflow_id)
     for step in state.steps.values():
         if step.status is StepStatus.FAILED and step.error is not None:
             return StepFailed(

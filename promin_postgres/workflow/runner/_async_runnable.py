@@ -25,7 +25,7 @@ from promin_postgres.errors import (
 )
 from promin_postgres.lookups import WorkflowStatus
 from promin_postgres.workflow.definition import Child, Context, Definition, Drawn, Idempotency, differences, specs
-from promin_postgres.workflow.handle import failure_of
+from promin_postgres.workflow.handle import AsyncRunHandle, async_begin, failure_of
 from promin_postgres.workflow.runner._async_drive import AsyncDriver
 from promin_postgres.workflow.runner._records import Ended, Outcome, Waits
 from promin_postgres.workflow.runner._rules import Standing, standing_of
@@ -46,6 +46,33 @@ class AsyncRunnable(Drawn):
 
     def __attrs_post_init__(self) -> None:
         check_count("max_concurrency", self.max_concurrency, at_least=1)
+
+    async def start(
+        self,
+        *,
+        workflow_id: str,
+        input: Any = None,  # noqa: A002 - the word of the public API
+        connection: Any = None,
+    ) -> AsyncRunHandle:
+        """Begin a run that workers drive, unless there is one of that id: then this is about that one.
+
+        Args:
+            workflow_id: Names the run; any text.
+            input: What the steps see as `ctx.input`.
+            connection: Begin it in this connection's transaction: it exists when that commits.
+
+        Raises:
+            InvalidArgument: The definition cannot run, or the id is that of a workflow with another name.
+            CodecError: The input is not JSON; nothing is written.
+
+        Source: sql/workflow/start_run.sql. Of concurrent starts of one id exactly one begins it.
+        """
+        await async_begin(self.definition, self.storage, workflow_id=workflow_id, input=input, connection=connection)
+        return self.get_handle(workflow_id)
+
+    def get_handle(self, workflow_id: str) -> AsyncRunHandle:
+        """A run by its id. Whether it is there shows when it is asked for something."""
+        return AsyncRunHandle(self.storage, workflow_id)
 
     async def run(
         self,

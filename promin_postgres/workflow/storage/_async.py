@@ -11,6 +11,7 @@ from typing import Self
 import psycopg
 
 from promin_postgres._arguments import check_text
+from promin_postgres._statement import SqlNames
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.database import AsyncDatabase, AsyncDatabaseSource
 from promin_postgres.errors import InvalidArgument
@@ -55,6 +56,11 @@ class AsyncPostgresWorkflowStorage(AsyncRuns, AsyncSteps, AsyncElements, AsyncTa
         self._locks = AsyncSessionLocks(db) if use_advisory_locks else None
         self._lock_duration = timedelta(seconds=lock_duration)
         self._keeper = None if use_advisory_locks else self._make_keeper()
+
+    @property
+    def names(self) -> SqlNames:
+        """Where the tables are and how their names begin."""
+        return self._sql.names
 
     @classmethod
     async def create(

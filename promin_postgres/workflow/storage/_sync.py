@@ -12,6 +12,7 @@ from typing import Self
 import psycopg
 
 from promin_postgres._arguments import check_text
+from promin_postgres._statement import SqlNames
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.database import Database, DatabaseSource
 from promin_postgres.errors import InvalidArgument
@@ -56,6 +57,11 @@ class PostgresWorkflowStorage(Runs, Steps, Elements, Tasks, Waits, Leases):
         self._locks = SessionLocks(db) if use_advisory_locks else None
         self._lock_duration = timedelta(seconds=lock_duration)
         self._keeper = None if use_advisory_locks else self._make_keeper()
+
+    @property
+    def names(self) -> SqlNames:
+        """Where the tables are and how their names begin."""
+        return self._sql.names
 
     @classmethod
     def create(
