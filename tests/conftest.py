@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from _durable import Body, as_function
 from _runs import Runs
 from _schedules import Clock
 from _skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401 - hooks
@@ -15,7 +16,7 @@ from _twins import Twin
 
 from promin_postgres.database import AsyncDatabase, Database
 from promin_postgres.scheduler import async_create_durable_scheduler, create_durable_scheduler
-from promin_postgres.workflow import async_workflow, workflow
+from promin_postgres.workflow import async_durable, async_workflow, durable, workflow
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
 
 
@@ -63,6 +64,17 @@ def twin_storage(twin: Twin, twin_db: Any) -> Iterator[Any]:
 def new_workflow(twin: Twin, twin_storage: Any) -> Callable[..., Any]:
     """`workflow` or `async_workflow` on that storage: `new_workflow("w").step(...)`."""
     return partial(twin.pick(workflow, async_workflow), storage=twin_storage)
+
+
+@pytest.fixture
+def new_durable(twin: Twin, twin_storage: Any) -> Callable[..., Any]:
+    """`durable` or `async_durable` on that storage, of a function in sync form: `new_durable("w", function)`."""
+
+    def make(name: str, function: Body, **options: Any) -> Any:
+        decorate = twin.pick(durable, async_durable)(name, **({"storage": twin_storage} | options))
+        return decorate(as_function(twin, function))
+
+    return make
 
 
 @pytest.fixture

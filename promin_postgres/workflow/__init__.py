@@ -11,15 +11,27 @@ from promin_postgres.workflow.definition import (
     Step,
     Undone,
 )
+from promin_postgres.workflow.durable import (
+    AsyncDurable,
+    AsyncDurableContext,
+    Durable,
+    DurableContext,
+    async_durable,
+    durable,
+)
 from promin_postgres.workflow.runner import AsyncWorkflow, Workflow, async_workflow, workflow
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
 
 __all__ = [
+    "AsyncDurable",
+    "AsyncDurableContext",
     "AsyncPostgresWorkflowStorage",
     "AsyncWorkflow",
     "Compensation",
     "Context",
     "Definition",
+    "Durable",
+    "DurableContext",
     "Event",
     "Fallback",
     "Hooks",
@@ -28,6 +40,8 @@ __all__ = [
     "Step",
     "Undone",
     "Workflow",
+    "async_durable",
     "async_workflow",
+    "durable",
     "workflow",
 ]

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from promin_postgres.lookups import StepStatus, StepType
+from promin_postgres.workflow.definition._function import body_of
 from promin_postgres.workflow.definition._records import Definition
 from promin_postgres.workflow.definition._steps import DEFAULT_QUEUE
 from promin_postgres.workflow.storage._records import StepSpec
@@ -64,7 +65,8 @@ def differences(definition: Definition, recorded: Mapping[str, Recorded]) -> dic
         elif set(step.depends_on) != set(recorded[name].depends_on):
             names = [list(names) or "nothing" for names in (recorded[name].depends_on, step.depends_on)]
             found[name] = f"step {name!r} depended on {names[0]} and now on {names[1]}"
-    gone = [name for name in recorded if name not in definition.steps]
+    is_function = body_of(definition) is not None  # what it asks for is not known before it does
+    gone = [] if is_function else [name for name in recorded if name not in definition.steps]
     if found or any(recorded[name].status not in DONE for name in gone):
         found.update({name: f"step {name!r} is gone" for name in gone})
     return found

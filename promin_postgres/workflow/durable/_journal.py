@@ -106,9 +106,9 @@ class Journal:
             state = self._recorded.pop(key, None)
             self._settle(key)
             changes = {}
-            if state is None and self.is_owner(asker):
+            if (state is None or key in self._again) and self.is_owner(asker):
                 changes = self._not_asked(False)
-                if changes:
+                if changes and state is None:
                     changes = {key: f"step {shown(key)} was asked for and is new", **changes}
             elif state is not None and state.step_type is not kind:
                 changes = {key: f"step {shown(key)} was a {state.step_type.name} and is a {kind.name} now"}

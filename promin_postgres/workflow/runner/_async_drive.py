@@ -161,10 +161,12 @@ class AsyncDriver:
         for name in [name for name, wait in self._waiting.items() if wait.at is not None and wait.at <= now]:
             self._due.add(name)
             self._go_on(name)
-        signals = [name for name, wait in self._waiting.items() if wait.waits.signal is not None]
+        signals = {
+            wait.waits.step_name or name: name for name, wait in self._waiting.items() if wait.waits.signal is not None
+        }
         if signals:
-            for name in await self._storage.find_signalled(self._workflow_id, signals):
-                self._go_on(name)
+            for name in await self._storage.find_signalled(self._workflow_id, list(signals)):
+                self._go_on(signals[name])
         moments = [wait.at - now for wait in self._waiting.values() if wait.at is not None]
         return min([*moments, _LOOK if signals else 1.0, 1.0 if pause is None else pause])
 
