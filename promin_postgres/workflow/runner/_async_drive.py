@@ -102,7 +102,7 @@ class AsyncDriver:
         """Execute steps, and go on from where they failed as often as the workflow is to be retried."""
         if self._run.status is WorkflowStatus.COMPENSATING and self._run.error is not None:
             return failure_of(self._workflow_id, self._run.error)
-        retries = self._run.retries
+        retries = 0 if self._run.status is WorkflowStatus.FAILED else self._run.retries  # begun again, it gets new ones
         while (failure := await self._execute_steps()) is not None:
             pause = self._ending.retry_in(failure, retries)
             if pause is None:

@@ -11,6 +11,7 @@ from promin_postgres.codec import Encoded
 from promin_postgres.errors import (
     CodecError,
     ConfigurationError,
+    InvalidArgument,
     StepFailed,
     WorkflowCancelled,
     WorkflowError,
@@ -159,24 +160,24 @@ class AsyncStepRunner:
         db = self.storage.db
         if step.timeout is not None and db.is_connection:
             raise Raised(ConfigurationError("a transactional step with a timeout needs a pool"), final=True)
-        failure: Exception | None = None
+        came: Done | Exception
         async with db.connection() as connection:
             try:
                 async with connection.transaction():
                     context.connection = connection
-                    done = Done(_encoded(await self._call(step, function, context), step), recorded=True)
-                    await commit(connection, done)
+                    came = Done(_encoded(await self._call(step, function, context), step), recorded=True)
+                    await commit(connection, came)
             except Exception as error:  # noqa: BLE001 - raised in the block it would cost the connection its statements
-                failure = error
+                came = error
             if context.timed_out:
                 # The function may still be at work in its thread: nothing that it sends may find a transaction open,
                 # and none but this connection may be there for it.
                 await connection.cancel_safe()
                 async with connection.lock:
                     await connection.close()
-        if failure is not None:
-            raise failure
-        return done
+        if isinstance(came, Exception):
+            raise came
+        return came
 
     async def _branch(self, step: Step, context: Context, lease: Lease) -> Done:
         branch = step.branch
@@ -208,6 +209,9 @@ class AsyncStepRunner:
         assert child is not None
         workflow_id = await self._child_id(step, child, context, lease)
         run = await self.storage.load_run(workflow_id, steps=False)
+        if run is not None and run.workflow_name != child.definition.name:
+            wrong = InvalidArgument("workflow_id", workflow_id, f"is a run of workflow {run.workflow_name!r}")
+            raise Raised(wrong, final=True)
         if run is None or not run.status.is_final or (run.status is WorkflowStatus.FAILED and not waited):
             given = await self._call(step, child.input, context) if callable(child.input) else child.input
             try:

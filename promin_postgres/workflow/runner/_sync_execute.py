@@ -12,6 +12,7 @@ from promin_postgres.codec import Encoded
 from promin_postgres.errors import (
     CodecError,
     ConfigurationError,
+    InvalidArgument,
     StepFailed,
     WorkflowCancelled,
     WorkflowError,
@@ -160,24 +161,24 @@ class StepRunner:
         db = self.storage.db
         if step.timeout is not None and db.is_connection:
             raise Raised(ConfigurationError("a transactional step with a timeout needs a pool"), final=True)
-        failure: Exception | None = None
+        came: Done | Exception
         with db.connection() as connection:
             try:
                 with connection.transaction():
                     context.connection = connection
-                    done = Done(_encoded(self._call(step, function, context), step), recorded=True)
-                    commit(connection, done)
+                    came = Done(_encoded(self._call(step, function, context), step), recorded=True)
+                    commit(connection, came)
             except Exception as error:  # noqa: BLE001 - raised in the block it would cost the connection its statements
-                failure = error
+                came = error
             if context.timed_out:
                 # The function may still be at work in its thread: nothing that it sends may find a transaction open,
                 # and none but this connection may be there for it.
                 connection.cancel_safe()
                 with connection.lock:
                     connection.close()
-        if failure is not None:
-            raise failure
-        return done
+        if isinstance(came, Exception):
+            raise came
+        return came
 
     def _branch(self, step: Step, context: Context, lease: Lease) -> Done:
         branch = step.branch
@@ -209,6 +210,9 @@ class StepRunner:
         assert child is not None
         workflow_id = self._child_id(step, child, context, lease)
         run = self.storage.load_run(workflow_id, steps=False)
+        if run is not None and run.workflow_name != child.definition.name:
+            wrong = InvalidArgument("workflow_id", workflow_id, f"is a run of workflow {run.workflow_name!r}")
+            raise Raised(wrong, final=True)
         if run is None or not run.status.is_final or (run.status is WorkflowStatus.FAILED and not waited):
             given = self._call(step, child.input, context) if callable(child.input) else child.input
             try:
