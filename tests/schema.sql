@@ -238,6 +238,7 @@ CREATE TABLE wf_workflow_leases (
     holder text NOT NULL,
     acquired_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     expires_at timestamp with time zone,
+    lock_key bigint,
     CONSTRAINT wf_workflow_leases_pkey PRIMARY KEY (workflow),
     CONSTRAINT wf_workflow_leases_token_key UNIQUE (token)
 );
@@ -345,3 +346,4 @@ CREATE INDEX wf_workflows_by_parent ON wf_workflows USING btree (parent_id, id) 
 CREATE INDEX wf_workflows_by_status ON wf_workflows USING btree (status, id);
 CREATE INDEX wf_workflows_by_type ON wf_workflows USING btree (workflow_type, id) WHERE (workflow_type IS NOT NULL);
 CREATE INDEX wf_workflows_ended ON wf_workflows USING btree (status, completed_at) WHERE (completed_at IS NOT NULL);
+CREATE INDEX wf_workflows_waiting_inline ON wf_workflows USING btree (id) WHERE ((status = 3) AND (remaining IS NULL));

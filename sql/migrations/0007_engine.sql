@@ -21,3 +21,9 @@ ALTER TABLE {prefix}workflow_steps
 ALTER TABLE {prefix}workflow_signals
     DROP COLUMN waiting_step,
     ADD COLUMN waiting text[] NOT NULL DEFAULT '{}';
+
+-- Runs that wait inline, which a worker takes over when they are due; whose session lock a lease without an end is.
+CREATE INDEX {bare}workflows_waiting_inline ON {prefix}workflows (id) WHERE status = 3 /* SUSPENDED */ AND remaining IS NULL;
+
+ALTER TABLE {prefix}workflow_leases
+    ADD COLUMN lock_key bigint;

@@ -27,7 +27,7 @@ WITH parent AS MATERIALIZED (
     FROM (SELECT count(*)::integer AS terminals FROM given WHERE cardinality(given.dependents) = 0) AS t
     WHERE %(parent_workflow_id)s::text IS NULL OR EXISTS (SELECT FROM parent WHERE parent.status <> 6 /* CANCELLED */)
     ON CONFLICT DO NOTHING
-    RETURNING id, run, deadline_at
+    RETURNING id, run, workflow_id, workflow_name, version, namespace, deadline_at
 ), steps AS (
     INSERT INTO {prefix}workflow_steps (
         workflow, run, step_name, position, step_type, status, depends_on, dependents, pending_deps, metadata, queue,
@@ -41,19 +41,15 @@ WITH parent AS MATERIALIZED (
         END,
         g.depends_on, g.dependents, cardinality(g.depends_on), g.metadata, g.queue, g.priority, g.pause, g.wake_at
     FROM created c, given g
-), tasks AS (
-    INSERT INTO {prefix}step_queue (
-        workflow, definition, workflow_id, run, step_name, queue, priority, namespace, gate, available_at
-    )
-    SELECT
-        c.id, 'workflow:' || %(workflow_name)s::text || '@' || COALESCE(%(version)s::text, ''), %(workflow_id)s::text,
-        c.run, g.step_name, g.queue, g.priority, %(namespace)s::text,
-        CASE WHEN g.wake_at > clock_timestamp() THEN 1 ELSE 0 END,
-        CASE WHEN g.wake_at > clock_timestamp() THEN LEAST(g.wake_at, c.deadline_at) END
+), driven AS (
+    SELECT c.id, c.run, c.workflow_id, c.workflow_name, c.version, c.namespace, c.deadline_at
+    FROM created c
+), ready AS (
+    SELECT c.id AS workflow, g.step_name, g.position, g.queue, g.priority, g.wake_at
     FROM created c, given g
     WHERE cardinality(g.depends_on) = 0
-    ORDER BY g.position
-    RETURNING queue
+), tasks AS (
+    {{workflow/parts/ready_tasks}}
 ), rung AS (
     SELECT 'step_queue.' || tasks.queue AS name
     FROM tasks

@@ -30,6 +30,7 @@ from promin_postgres.workflow.runner._async_drive import AsyncDriver
 from promin_postgres.workflow.runner._records import Ended, Outcome, Waits
 from promin_postgres.workflow.runner._rules import Standing, standing_of
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, Lease, RunRecord
+from promin_postgres.workflow.storage._async_runs import UNCHANGED
 
 _LOG = logging.getLogger(__name__)
 _LOOK = 1.0
@@ -242,7 +243,7 @@ class AsyncRunnable(Drawn):
             version=self.definition.version,
             deadline=self.definition.deadline,
             lease=lease,
-            **({} if given is None or given.text is None else {"input": given}),
+            input=UNCHANGED if given is None or given.text is None else given,
         )
         return await self._load(run.workflow_id)
 

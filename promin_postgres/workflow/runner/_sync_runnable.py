@@ -31,6 +31,7 @@ from promin_postgres.workflow.runner._sync_drive import Driver
 from promin_postgres.workflow.runner._records import Ended, Outcome, Waits
 from promin_postgres.workflow.runner._rules import Standing, standing_of
 from promin_postgres.workflow.storage import PostgresWorkflowStorage, Lease, RunRecord
+from promin_postgres.workflow.storage._sync_runs import UNCHANGED
 
 _LOG = logging.getLogger(__name__)
 _LOOK = 1.0
@@ -243,7 +244,7 @@ class Runnable(Drawn):
             version=self.definition.version,
             deadline=self.definition.deadline,
             lease=lease,
-            **({} if given is None or given.text is None else {"input": given}),
+            input=UNCHANGED if given is None or given.text is None else given,
         )
         return self._load(run.workflow_id)
 

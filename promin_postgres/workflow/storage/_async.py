@@ -18,7 +18,7 @@ from promin_postgres.errors import InvalidArgument
 from promin_postgres.locks import AsyncSessionLocks
 from promin_postgres.lookups import async_seed_lookups, async_validate_lookups
 from promin_postgres.workflow.storage._async_elements import AsyncElements
-from promin_postgres.workflow.storage._async_leases import AsyncLeases
+from promin_postgres.workflow.storage._async_forks import AsyncForks
 from promin_postgres.workflow.storage._async_overseer import AsyncOverseer
 from promin_postgres.workflow.storage._async_runs import AsyncRuns
 from promin_postgres.workflow.storage._async_steps import AsyncSteps
@@ -28,7 +28,7 @@ from promin_postgres.workflow.storage._async_watch import AsyncWatch
 from promin_postgres.workflow.storage._statements import RELEASE_LEASE
 
 
-class AsyncPostgresWorkflowStorage(AsyncRuns, AsyncSteps, AsyncElements, AsyncTasks, AsyncWaits, AsyncLeases):
+class AsyncPostgresWorkflowStorage(AsyncRuns, AsyncSteps, AsyncElements, AsyncTasks, AsyncWaits, AsyncForks):
     """Workflows, their runs, steps, attempts, signals and leases, in one schema under one table prefix.
 
     Made by `create`. Safe to share between threads and tasks. Every writing method takes `connection=`, to write in the

@@ -17,9 +17,9 @@ from promin_postgres.workflow.storage._records import Lease, StepSpec, WorkflowR
 from promin_postgres.workflow.storage._values import (
     check_member,
     check_parent,
+    deadline_of,
     encode_steps,
     new_run,
-    optional_duration,
     step_state,
     workflow_run,
     workflow_state,
@@ -245,17 +245,20 @@ class AsyncRuns(AsyncStorageBase):
         steps: Sequence[StepSpec] | None = None,
         version: str | None = UNCHANGED,
         input: Any = UNCHANGED,  # noqa: A002 - the field's own word
-        deadline: Seconds | None = None,
+        deadline: Seconds | datetime | None = None,
+        on_workers: bool = False,
+        ends_in_task: bool = False,
         lease: Lease | None = None,
         connection: Any = None,
     ) -> int:
-        """Move an ended run to the history and begin another, pending, under the same id.
+        """Move an ended run to the history and begin another under the same id: pending, or with its first tasks.
 
         Args:
             lease: Without one, the lease of whoever drives the workflow is taken away.
             steps: The steps of the new run; by default those that the last one declared.
             version, input: By default those of the last run.
-            deadline: When the new run must be over, in seconds or as a timedelta from now.
+            deadline, ends_in_task: See `start_run`.
+            on_workers: Whether workers drive it.
 
         Returns:
             The number of the new run.
@@ -273,8 +276,11 @@ class AsyncRuns(AsyncStorageBase):
             "version": None if version is UNCHANGED else check_optional_text("version", version),
             "keep_input": input is UNCHANGED,
             "input": None if input is UNCHANGED else encode_optional(input, "input"),
-            "deadline": optional_duration("deadline", deadline),
+            "on_workers": bool(on_workers),
+            "ends_in_task": bool(ends_in_task),
+            **deadline_of(deadline),
             **fence(lease),
+            **self._bells(connection),
         }
         row = await self._sql.fetch_one(sql.START_FRESH_RUN, params, connection=connection)
         if row is None:

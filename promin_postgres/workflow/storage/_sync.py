@@ -19,7 +19,7 @@ from promin_postgres.errors import InvalidArgument
 from promin_postgres.locks import SessionLocks
 from promin_postgres.lookups import seed_lookups, validate_lookups
 from promin_postgres.workflow.storage._sync_elements import Elements
-from promin_postgres.workflow.storage._sync_leases import Leases
+from promin_postgres.workflow.storage._sync_forks import Forks
 from promin_postgres.workflow.storage._sync_overseer import Overseer
 from promin_postgres.workflow.storage._sync_runs import Runs
 from promin_postgres.workflow.storage._sync_steps import Steps
@@ -29,7 +29,7 @@ from promin_postgres.workflow.storage._sync_watch import Watch
 from promin_postgres.workflow.storage._statements import RELEASE_LEASE
 
 
-class PostgresWorkflowStorage(Runs, Steps, Elements, Tasks, Waits, Leases):
+class PostgresWorkflowStorage(Runs, Steps, Elements, Tasks, Waits, Forks):
     """Workflows, their runs, steps, attempts, signals and leases, in one schema under one table prefix.
 
     Made by `create`. Safe to share between threads and tasks. Every writing method takes `connection=`, to write in the

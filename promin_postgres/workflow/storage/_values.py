@@ -122,6 +122,13 @@ def new_run(
         "input": encode_optional(given, "input"),
         "metadata": encode_metadata(metadata, "metadata"),
         "steps": encode_steps(steps),
+        **deadline_of(deadline),
+    }
+
+
+def deadline_of(deadline: Seconds | datetime | None) -> dict[str, Any]:
+    """When a run must be over, as statements take it."""
+    return {
         "deadline": None if isinstance(deadline, datetime) else optional_duration("deadline", deadline),
         "deadline_at": check_moment("deadline", deadline) if isinstance(deadline, datetime) else None,
     }
