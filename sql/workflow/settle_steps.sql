@@ -6,24 +6,28 @@
 -- dependent are summed, because a statement updates a row once. Steps without dependents count the workflow down.
 -- Nothing is enqueued in a run that is ending: whoever settles the last of its tasks wakes the one that ends it.
 -- Of a run that has ended, or is not the current one, the task is deleted and nothing is written. Attempt 0 is none.
+--
+-- What a task knows is carried along, not joined to it again, and who holds it is compared in a CASE: the planner, which
+-- believes that several comparisons leave one row, would compare each row of one list with each of another.
 WITH given AS MATERIALIZED (
     SELECT g.id, g.lease, g.claimed_by, g.status, g.result, g.error, g.attempt, g.duration, g.pause
     FROM unnest(
         %(ids)b::bigint[], %(leases)b::integer[], %(claimed_bys)b::text[], %(statuses)b::smallint[], %(results)b::text[],
         %(errors)b::text[], %(attempts)b::integer[], %(durations)b::interval[], %(pauses)b::interval[]
     ) AS g (id, lease, claimed_by, status, result, error, attempt, duration, pause)
-), alive AS MATERIALIZED (
-    SELECT v.id
-    FROM {prefix}workers v
-    WHERE v.id = ANY (%(claimed_bys)b::text[]) AND v.expires_at > clock_timestamp()
+    WHERE g.claimed_by = ANY (ARRAY(
+        SELECT v.id
+        FROM {prefix}workers v
+        WHERE v.id = ANY (%(claimed_bys)b::text[]) AND v.expires_at > clock_timestamp()
+    ))
 ), held AS MATERIALIZED (
     SELECT g.id, g.lease, g.claimed_by, g.status, g.result, g.error, g.attempt, g.duration, g.pause, q.workflow, q.run,
            q.step_name, q.queue, q.priority
     FROM {prefix}step_queue q
-    JOIN given g ON g.id = q.id AND g.lease = q.lease AND g.claimed_by = q.claimed_by
-    WHERE q.id = ANY (%(ids)b::bigint[]) AND q.claimed_by IN (SELECT alive.id FROM alive)
+    JOIN given g ON g.id = q.id
+    WHERE q.id = ANY (%(ids)b::bigint[]) AND CASE WHEN q.lease = g.lease THEN q.claimed_by = g.claimed_by END
 ), locked AS MATERIALIZED (
-    SELECT w.id, w.run, w.workflow_id, w.namespace, w.deadline_at, w.ending, w.ends_in_task,
+    SELECT w.id, w.run, w.workflow_id, w.namespace, w.deadline_at, w.ending,
            'workflow:' || w.workflow_name || '@' || COALESCE(w.version, '') AS definition,
            w.status NOT IN (4 /* COMPLETED */, 5 /* FAILED */, 6 /* CANCELLED */) AS is_open
     FROM {prefix}workflows w
@@ -31,8 +35,9 @@ WITH given AS MATERIALIZED (
     ORDER BY w.id
     FOR NO KEY UPDATE
 ), judged AS MATERIALIZED (
-    SELECT h.id, h.lease, h.claimed_by, h.status, h.result, h.error, h.attempt, h.duration, h.pause, h.workflow, h.run,
-           h.step_name, h.queue, h.priority, l.deadline_at, l.is_open AND l.run = h.run AS is_live,
+    SELECT h.id, h.lease, h.claimed_by, h.status, h.result, h.error, h.attempt, h.duration, h.pause, h.run, h.step_name,
+           h.queue, h.priority, l.id AS workflow, l.workflow_id, l.namespace, l.definition, l.deadline_at, l.ending,
+           l.is_open AND l.run = h.run AS is_live,
            l.is_open AND l.run = h.run AND (NOT l.ending OR h.step_name = '') AND h.status = 1 /* PENDING */ AS is_again
     FROM held h
     LEFT JOIN locked l ON l.id = h.workflow
@@ -42,19 +47,25 @@ WITH given AS MATERIALIZED (
         gate = CASE WHEN j.pause > interval '0' THEN 1 ELSE 0 END, waits_for = NULL,
         available_at = CASE WHEN j.pause > interval '0' THEN LEAST(clock_timestamp() + j.pause, j.deadline_at) END
     FROM judged j
-    WHERE q.id = j.id AND q.id = ANY (%(ids)b::bigint[]) AND q.claimed_by = j.claimed_by AND q.lease = j.lease AND j.is_again
-    RETURNING j.id
+    WHERE q.id = j.id AND q.id = ANY (%(ids)b::bigint[]) AND j.is_again
+      AND CASE WHEN q.lease = j.lease THEN q.claimed_by = j.claimed_by END
+    RETURNING j.id, j.claimed_by, j.status, j.result, j.error, j.attempt, j.duration, j.run, j.step_name, j.queue,
+              j.priority, j.workflow, j.workflow_id, j.namespace, j.definition, j.deadline_at, j.ending, j.is_live
 ), done AS (
     DELETE FROM {prefix}step_queue q
     USING judged j
-    WHERE q.id = j.id AND q.id = ANY (%(ids)b::bigint[]) AND q.claimed_by = j.claimed_by AND q.lease = j.lease
-      AND j.is_again IS NOT TRUE
-    RETURNING j.id
+    WHERE q.id = j.id AND q.id = ANY (%(ids)b::bigint[]) AND j.is_again IS NOT TRUE
+      AND CASE WHEN q.lease = j.lease THEN q.claimed_by = j.claimed_by END
+    RETURNING j.id, j.claimed_by, j.status, j.result, j.error, j.attempt, j.duration, j.run, j.step_name, j.queue,
+              j.priority, j.workflow, j.workflow_id, j.namespace, j.definition, j.deadline_at, j.ending, j.is_live
 ), settled AS MATERIALIZED (
-    SELECT j.id, j.status, j.result, j.error, j.attempt, j.duration, j.workflow, j.run, j.step_name, j.queue, j.priority,
-           j.claimed_by, j.is_again, j.is_live
-    FROM judged j
-    WHERE j.id IN (SELECT again.id FROM again UNION ALL SELECT done.id FROM done)
+    SELECT a.id, a.claimed_by, a.status, a.result, a.error, a.attempt, a.duration, a.run, a.step_name, a.queue, a.priority,
+           a.workflow, a.workflow_id, a.namespace, a.definition, a.deadline_at, a.ending, a.is_live, true AS is_again
+    FROM again a
+    UNION ALL
+    SELECT d.id, d.claimed_by, d.status, d.result, d.error, d.attempt, d.duration, d.run, d.step_name, d.queue, d.priority,
+           d.workflow, d.workflow_id, d.namespace, d.definition, d.deadline_at, d.ending, d.is_live, false
+    FROM done d
 ), attempted AS (
     INSERT INTO {prefix}step_attempts
         (workflow, run, step_name, attempt, status, error, instance_id, started_at, completed_at, duration)
@@ -77,41 +88,41 @@ WITH given AS MATERIALIZED (
                        END
     FROM settled d
     WHERE s.workflow = d.workflow AND s.run = d.run AND s.step_name = d.step_name AND d.is_live
-    RETURNING s.workflow, s.run, s.step_name, s.status, s.dependents, d.queue, d.priority, d.is_again,
+    RETURNING d.workflow, d.run, d.workflow_id, d.namespace, d.definition, d.deadline_at, d.ending, d.queue, d.priority,
+              s.dependents, s.status = 5 /* FAILED */ AS is_failed,
+              NOT d.is_again AND s.status IN (4 /* COMPLETED */, 6 /* SKIPPED */) AS is_done,
               CASE WHEN cardinality(s.dependents) = 0 THEN s.result END AS result
 ), sums AS MATERIALIZED (
-    SELECT v.workflow, min(v.queue) AS queue, min(v.priority) AS priority,
-           bool_or(v.status = 5 /* FAILED */) AS failed, bool_and(v.is_again) AS is_again,
+    SELECT v.workflow, v.run, v.workflow_id, v.namespace, v.definition, v.ending OR bool_or(v.is_failed) AS ending,
+           min(v.queue) AS queue, min(v.priority) AS priority,
            (count(*) FILTER (WHERE v.is_done AND cardinality(v.dependents) = 0))::integer AS terminals,
            (array_agg(v.result) FILTER (WHERE v.is_done AND cardinality(v.dependents) = 0))[1] AS result
-    FROM (
-        SELECT v.workflow, v.queue, v.priority, v.status, v.is_again, v.dependents, v.result,
-               v.status IN (4 /* COMPLETED */, 6 /* SKIPPED */) AND NOT v.is_again AS is_done
-        FROM saved v
-    ) AS v
-    GROUP BY v.workflow
+    FROM saved v
+    GROUP BY v.workflow, v.run, v.workflow_id, v.namespace, v.definition, v.ending
 ), ended AS (
     UPDATE {prefix}workflows w
-    SET remaining = w.remaining - m.terminals,
-        ending = w.ending OR m.failed OR (w.remaining = m.terminals AND w.ends_in_task), updated_at = clock_timestamp(),
-        status = CASE
-                     WHEN w.remaining > m.terminals OR w.ends_in_task OR m.failed THEN w.status
-                     ELSE 4 /* COMPLETED */
-                 END,
-        result = CASE WHEN w.remaining > m.terminals OR w.ends_in_task OR m.failed THEN w.result ELSE m.result END,
+    SET remaining = w.remaining - m.terminals, updated_at = clock_timestamp(),
+        ending = m.ending OR (w.remaining = m.terminals AND w.ends_in_task),
+        status = CASE WHEN w.remaining > m.terminals OR w.ends_in_task OR m.ending THEN w.status ELSE 4 /* COMPLETED */ END,
+        result = CASE WHEN w.remaining > m.terminals OR w.ends_in_task OR m.ending THEN w.result ELSE m.result END,
         completed_at = CASE
-                           WHEN w.remaining > m.terminals OR w.ends_in_task OR m.failed THEN w.completed_at
+                           WHEN w.remaining > m.terminals OR w.ends_in_task OR m.ending THEN w.completed_at
                            ELSE clock_timestamp()
                        END
     FROM sums m
-    WHERE w.id = m.workflow AND (m.terminals > 0 OR m.failed)
-    RETURNING w.id, w.remaining, w.status
+    WHERE w.id = m.workflow AND (m.terminals > 0 OR m.ending)
+    RETURNING w.id AS workflow, w.run, w.workflow_id, w.namespace, m.definition, m.queue, m.priority, w.ending, w.status
 ), hit AS MATERIALIZED (
-    SELECT v.workflow, v.run, n.step_name, count(*)::integer AS number
-    FROM saved v
+    SELECT v.workflow, v.run, v.workflow_id, v.namespace, v.definition, v.deadline_at, n.step_name,
+           v.ending OR bool_or(v.is_failing) AS ending, count(*)::integer AS number
+    FROM (
+        SELECT v.workflow, v.run, v.workflow_id, v.namespace, v.definition, v.deadline_at, v.ending, v.dependents, v.is_done,
+               bool_or(v.is_failed) OVER (PARTITION BY v.workflow) AS is_failing
+        FROM saved v
+    ) AS v
     CROSS JOIN unnest(v.dependents) AS n (step_name)
-    WHERE v.status IN (4 /* COMPLETED */, 6 /* SKIPPED */) AND NOT v.is_again
-    GROUP BY v.workflow, v.run, n.step_name
+    WHERE v.is_done
+    GROUP BY v.workflow, v.run, v.workflow_id, v.namespace, v.definition, v.deadline_at, v.ending, n.step_name
 ), counted AS (
     UPDATE {prefix}workflow_steps s
     SET pending_deps = s.pending_deps - h.number,
@@ -126,29 +137,26 @@ WITH given AS MATERIALIZED (
                  END
     FROM hit h
     WHERE s.workflow = h.workflow AND s.run = h.run AND s.step_name = h.step_name
-    RETURNING s.workflow, s.step_name, s.position, s.queue, s.priority, s.wake_at, s.status, s.pending_deps
+    RETURNING h.workflow, h.run, h.workflow_id, h.namespace, h.definition, h.deadline_at, h.ending, s.step_name, s.position,
+              s.queue, s.priority, s.wake_at, s.status, s.pending_deps
 ), tasks AS (
     INSERT INTO {prefix}step_queue AS t (
         workflow, definition, workflow_id, run, step_name, queue, priority, namespace, gate, available_at
     )
-    SELECT l.id, l.definition, l.workflow_id, l.run, n.step_name, n.queue, n.priority, l.namespace,
+    SELECT n.workflow, n.definition, n.workflow_id, n.run, n.step_name, n.queue, n.priority, n.namespace,
            CASE WHEN n.wake_at > clock_timestamp() THEN 1 ELSE 0 END,
-           CASE WHEN n.wake_at > clock_timestamp() THEN LEAST(n.wake_at, l.deadline_at) END
+           CASE WHEN n.wake_at > clock_timestamp() THEN LEAST(n.wake_at, n.deadline_at) END
     FROM (
-        SELECT c.workflow, c.step_name, c.position, c.queue, c.priority, c.wake_at
+        SELECT c.workflow, c.definition, c.workflow_id, c.run, c.step_name, c.position, c.queue, c.priority, c.namespace,
+               c.wake_at, c.deadline_at
         FROM counted c
-        JOIN sums m ON m.workflow = c.workflow AND NOT m.failed
-        JOIN locked o ON o.id = c.workflow AND NOT o.ending
-        WHERE c.pending_deps = 0 AND c.status IN (1 /* PENDING */, 3 /* WAITING */)
+        WHERE c.pending_deps = 0 AND c.status IN (1 /* PENDING */, 3 /* WAITING */) AND NOT c.ending
         UNION ALL
-        SELECT m.workflow, '', NULL, m.queue, m.priority, NULL
-        FROM sums m
-        JOIN locked o ON o.id = m.workflow
-        LEFT JOIN ended e ON e.id = m.workflow
-        WHERE o.ending OR m.failed OR (e.remaining = 0 AND e.status <> 4 /* COMPLETED */)
+        SELECT e.workflow, e.definition, e.workflow_id, e.run, '', NULL, e.queue, e.priority, e.namespace, NULL, NULL
+        FROM ended e
+        WHERE e.ending
     ) AS n
-    JOIN locked l ON l.id = n.workflow
-    ORDER BY l.id, n.position
+    ORDER BY n.workflow, n.position
     ON CONFLICT (lane, run, hashtextextended(step_name, 0), (definition IS NULL)) DO UPDATE
     SET id = DEFAULT, gate = 0, available_at = NULL, waits_for = NULL
     WHERE t.step_name = '' AND t.gate = 1
@@ -157,9 +165,8 @@ WITH given AS MATERIALIZED (
     SELECT 'step_queue.' || tasks.queue AS name
     FROM tasks
     UNION ALL
-    SELECT 'step_queue.' || d.queue
-    FROM settled d
-    WHERE d.is_again
+    SELECT 'step_queue.' || again.queue
+    FROM again
     UNION ALL
     SELECT 'workflows'
     FROM ended
