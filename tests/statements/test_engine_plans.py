@@ -125,7 +125,7 @@ CASES: dict[str, tuple[Statement, dict[str, Any], int]] = {
     "retry_run": (
         workflow.RETRY_RUN,
         {"workflow_id": "d25000", "pause": timedelta(0), **TASK, **BELL},
-        80,
+        200,
     ),
     "end_run: by its task": (
         workflow.END_RUN,
