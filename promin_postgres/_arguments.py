@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from promin_postgres.codec import JSON
+from promin_postgres.codec import JSON, Encoded
 from promin_postgres.errors import InvalidArgument
 
 MAX_NAME = 255
@@ -38,7 +38,7 @@ def check_count(argument: str, value: Any, *, at_least: int) -> int:
 
 def encode_optional(value: Any, subject: str) -> str | None:
     """None is stored as SQL NULL, which it comes back from."""
-    return None if value is None else JSON.encode(value, subject=subject)
+    return Encoded.of(value, subject=subject).text
 
 
 def decode_optional(text: str | None, subject: str) -> Any:

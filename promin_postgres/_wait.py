@@ -233,6 +233,16 @@ def async_home() -> object:
     return asyncio.get_running_loop()
 
 
+def strand() -> object:
+    """What runs this: two calls in the same one come one after the other."""
+    return threading.current_thread()
+
+
+def async_strand() -> object:
+    """What runs this: two calls in the same one come one after the other."""
+    return asyncio.current_task()
+
+
 class Waker:
     """Waits for a socket to be readable, for a time to pass, or for another thread to call `wake`."""
 

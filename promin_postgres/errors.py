@@ -11,10 +11,12 @@ ProminError
 ├── AlreadyExists                          the id is taken
 ├── CursorInvalid                          a saved position of a change stream leads nowhere here
 ├── CodecError (also ValueError)           a value does not encode or decode; names the path
+├── NonRetryable                           raised by a step: no other attempt would help
 └── WorkflowError
     ├── StepFailed                         a step failed for good
     ├── WorkflowSuspended                  the run waits for a moment or a signal
     ├── WorkflowCancelled                  the run was cancelled
+    ├── DeadlineExceeded                   the run was not over in time
     ├── WorkflowInFlight                   another process is driving this run now
     └── DefinitionChanged                  the recorded definition is not the one at hand
 
@@ -123,6 +125,10 @@ class CodecError(ProminError, ValueError):
         self.subject = subject
 
 
+class NonRetryable(ProminError):
+    """Raise it, or a class of your own under it, in a step for which no other attempt would help."""
+
+
 class CursorInvalid(ProminError):
     """A saved position of a change stream cannot be read on from: what lies between would be skipped."""
 
@@ -166,15 +172,22 @@ class StepFailed(WorkflowError):
 
 
 class WorkflowSuspended(WorkflowError):
-    """The run waits: until a moment (`until`), or for a signal (`signal`)."""
+    """The run waits: until a moment (`until`), for a signal (`signal`), or for another run to end (`child`)."""
 
-    def __init__(self, *, workflow_id: str, until: datetime | None = None, signal: str | None = None) -> None:
-        waits_for = f"signal {shown(signal)}" if signal is not None else f"{until}"
+    def __init__(
+        self, *, workflow_id: str, until: datetime | None = None, signal: str | None = None, child: str | None = None
+    ) -> None:
+        waits = [
+            *([f"signal {shown(signal)}"] if signal is not None else []),
+            *([f"workflow {shown(child)}"] if child is not None else []),
+            *([f"{until}"] if until is not None else []),
+        ]
         super().__init__(
-            f"workflow {shown(workflow_id)} is suspended, waiting for {waits_for}", workflow_id=workflow_id
+            f"workflow {shown(workflow_id)} is suspended, waiting for {' or '.join(waits)}", workflow_id=workflow_id
         )
         self.until = until
         self.signal = signal
+        self.child = child
 
 
 class WorkflowCancelled(WorkflowError):
@@ -182,6 +195,13 @@ class WorkflowCancelled(WorkflowError):
 
     def __init__(self, *, workflow_id: str) -> None:
         super().__init__(f"workflow {shown(workflow_id)} was cancelled", workflow_id=workflow_id)
+
+
+class DeadlineExceeded(WorkflowError):
+    """The run was not over by its deadline, and failed."""
+
+    def __init__(self, *, workflow_id: str) -> None:
+        super().__init__(f"workflow {shown(workflow_id)} was not over by its deadline", workflow_id=workflow_id)
 
 
 class WorkflowInFlight(WorkflowError):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-MAY_LACK = ("needs root", "needs ps", "needs setpriv", "needs pg_recvlogical", "needs pg_partman")
+MAY_LACK = ("needs root", "needs ps", "needs setpriv", "needs pg_recvlogical", "needs pg_partman", "needs dot")
 
 
 def _unexpected(config: pytest.Config) -> list[str]:

@@ -9,13 +9,15 @@ from functools import partial
 from typing import Any
 
 import pytest
+from _durable import Body, as_function
+from _runs import Runs
 from _schedules import Clock
 from _skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401 - hooks
 from _twins import Twin
 
 from promin_postgres.database import AsyncDatabase, Database
 from promin_postgres.scheduler import async_create_durable_scheduler, create_durable_scheduler
-from promin_postgres.workflow import async_workflow, workflow
+from promin_postgres.workflow import async_durable, async_workflow, durable, workflow
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
 
 
@@ -69,6 +71,17 @@ def new_workflow(twin: Twin, twin_storage: Any) -> Callable[..., Any]:
 
 
 @pytest.fixture
+def new_durable(twin: Twin, twin_storage: Any) -> Callable[..., Any]:
+    """`durable` or `async_durable` on that storage, of a function in sync form: `new_durable("w", function)`."""
+
+    def make(name: str, function: Body, **options: Any) -> Any:
+        decorate = twin.pick(durable, async_durable)(name, **({"storage": twin_storage} | options))
+        return decorate(as_function(twin, function))
+
+    return make
+
+
+@pytest.fixture
 def clock() -> Clock:
     """The clock of the schedulers that `make_scheduler` makes: it stands at noon until it is set."""
     return Clock()
@@ -88,3 +101,13 @@ def make_scheduler(twin: Twin, promin_dsn: str, clock: Clock) -> Iterator[Callab
     yield make
     for scheduler in made:
         scheduler.close()
+
+
+@pytest.fixture
+def runs(twin: Twin, promin_dsn: str) -> Iterator[Runs]:
+    """Workflows, and workers that drive their runs."""
+    runs = Runs(twin, promin_dsn)
+    try:
+        yield runs
+    finally:
+        runs.close()

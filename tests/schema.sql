@@ -195,6 +195,9 @@ CREATE TABLE wf_step_queue (
     input json,
     prev_results json,
     error json,
+    workflow bigint,
+    definition text,
+    waits_for text,
     CONSTRAINT wf_step_queue_pkey PRIMARY KEY (id)
 ) WITH (fillfactor=50);
 CREATE INDEX wf_step_queue_delayed ON wf_step_queue USING btree (available_at) WHERE (gate = 1);
@@ -203,7 +206,7 @@ CREATE INDEX wf_step_queue_lanes_in_namespace ON wf_step_queue USING btree (name
 CREATE INDEX wf_step_queue_parked ON wf_step_queue USING btree (concurrency_key, queue, priority DESC, id) WHERE (gate = 2);
 CREATE INDEX wf_step_queue_ready ON wf_step_queue USING btree (queue, priority, id) WHERE (gate < 1);
 CREATE INDEX wf_step_queue_ready_in_namespace ON wf_step_queue USING btree (namespace, queue, priority, id) WHERE ((gate < 1) AND (namespace IS NOT NULL));
-CREATE UNIQUE INDEX wf_step_queue_unfinished ON wf_step_queue USING btree (lane, run, hashtextextended(step_name, (0)::bigint));
+CREATE UNIQUE INDEX wf_step_queue_unfinished ON wf_step_queue USING btree (lane, run, hashtextextended(step_name, (0)::bigint), ((definition IS NULL)));
 CREATE TABLE wf_step_status (
     id smallint NOT NULL,
     name text NOT NULL,
@@ -235,6 +238,7 @@ CREATE TABLE wf_workflow_leases (
     holder text NOT NULL,
     acquired_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     expires_at timestamp with time zone,
+    lock_key bigint,
     CONSTRAINT wf_workflow_leases_pkey PRIMARY KEY (workflow),
     CONSTRAINT wf_workflow_leases_token_key UNIQUE (token)
 );
@@ -259,7 +263,7 @@ CREATE TABLE wf_workflow_signals (
     payloads json[] NOT NULL DEFAULT '{}'::json[],
     delivered_at timestamp with time zone[] NOT NULL DEFAULT '{}'::timestamp with time zone[],
     consumed integer NOT NULL DEFAULT 0,
-    waiting_step text,
+    waiting text[] NOT NULL DEFAULT '{}'::text[],
     CONSTRAINT wf_workflow_signals_pkey PRIMARY KEY (workflow, run, signal_name)
 );
 CREATE TABLE wf_workflow_status (
@@ -303,6 +307,10 @@ CREATE TABLE wf_workflow_steps (
     wake_at timestamp with time zone,
     signal_name text,
     signal_timeout_at timestamp with time zone,
+    queue text NOT NULL DEFAULT 'default'::text,
+    priority smallint NOT NULL DEFAULT 5,
+    pause interval,
+    signal_index integer,
     CONSTRAINT wf_workflow_steps_pkey PRIMARY KEY (workflow, run, step_name)
 );
 CREATE TABLE wf_workflows (
@@ -325,6 +333,10 @@ CREATE TABLE wf_workflows (
     updated_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     deadline_at timestamp with time zone,
     completed_at timestamp with time zone,
+    parent_step text,
+    ends_in_task boolean NOT NULL DEFAULT false,
+    ending boolean NOT NULL DEFAULT false,
+    retries integer NOT NULL DEFAULT 0,
     CONSTRAINT wf_workflows_pkey PRIMARY KEY (id),
     CONSTRAINT wf_workflows_workflow_id_excl EXCLUDE USING hash (workflow_id WITH =)
 );
@@ -334,3 +346,4 @@ CREATE INDEX wf_workflows_by_parent ON wf_workflows USING btree (parent_id, id) 
 CREATE INDEX wf_workflows_by_status ON wf_workflows USING btree (status, id);
 CREATE INDEX wf_workflows_by_type ON wf_workflows USING btree (workflow_type, id) WHERE (workflow_type IS NOT NULL);
 CREATE INDEX wf_workflows_ended ON wf_workflows USING btree (status, completed_at) WHERE (completed_at IS NOT NULL);
+CREATE INDEX wf_workflows_waiting_inline ON wf_workflows USING btree (id) WHERE ((status = 3) AND (remaining IS NULL));

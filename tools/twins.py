@@ -47,7 +47,7 @@ def plan(package: Path) -> tuple[dict[Path, str], list[str]]:
     twins = {}
     unused = {pattern: None for pattern, _ in RULES}
     for source in sorted(package.rglob("_async*.py")):
-        if "worker" in source.relative_to(package).parts:
+        if source.parent.name == "worker":
             continue
         text, used = generate(source.read_text(encoding="utf-8"), source.name)
         twins[source.with_name(source.name.replace("_async", "_sync", 1))] = text
@@ -59,7 +59,7 @@ def plan(package: Path) -> tuple[dict[Path, str], list[str]]:
 def orphans(package: Path, twins: dict[Path, str]) -> list[Path]:
     """Files that look generated, of a source that is not there any more."""
     found = sorted(package.rglob("_sync*.py"))
-    return [path for path in found if path not in twins and "worker" not in path.relative_to(package).parts]
+    return [path for path in found if path not in twins and path.parent.name != "worker"]
 
 
 def main(arguments: list[str], package: Path = PACKAGE) -> int:

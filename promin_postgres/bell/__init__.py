@@ -6,7 +6,16 @@ its transaction ends, and rings only when it cannot (sql/queue/publish.sql shows
 """
 
 from promin_postgres.bell._async import AsyncEar, async_open_ear
-from promin_postgres.bell._channel import channel_name, door_key
+from promin_postgres.bell._channel import channel_name, door_key, queue_channel, workflows_channel
 from promin_postgres.bell._sync import Ear, open_ear
 
-__all__ = ["AsyncEar", "Ear", "async_open_ear", "channel_name", "door_key", "open_ear"]
+__all__ = [
+    "AsyncEar",
+    "Ear",
+    "async_open_ear",
+    "channel_name",
+    "door_key",
+    "open_ear",
+    "queue_channel",
+    "workflows_channel",
+]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Any
 
 import attrs
 
-from promin_postgres._advisory import advisory_key
 from promin_postgres._statement import Statement
 
 LINGER = 0.05
@@ -20,13 +19,26 @@ SOONEST, LATEST = 0.002, 0.05
 
 
 def channel_name(schema: str, table: str) -> str:
-    """The channel that rings for a table: within PostgreSQL's 63 bytes whatever the names are."""
-    return f"promin_{blake2b(f'{schema}.{table}'.encode(), digest_size=12).hexdigest()}"
+    """The channel that rings for a table: within PostgreSQL's 63 bytes whatever the names are.
+
+    Some statements learn as they run what they ring for: sql/bell/parts/rings.sql computes the same, and the same door.
+    """
+    return f"promin_{sha256(f'{schema}.{table}'.encode()).hexdigest()[:24]}"
 
 
 def door_key(channel: str) -> int:
     """The advisory lock that is the channel's door."""
-    return advisory_key("door", channel)
+    return int.from_bytes(sha256(channel.encode()).digest()[:8], "big", signed=True)
+
+
+def queue_channel(schema: str, table_prefix: str, queue: str) -> str:
+    """The channel that rings for a queue of steps."""
+    return channel_name(schema, f"{table_prefix}step_queue.{queue}")
+
+
+def workflows_channel(schema: str, table_prefix: str) -> str:
+    """The channel that rings when a run ends, or one that is driven inline goes on."""
+    return channel_name(schema, f"{table_prefix}workflows")
 
 
 @attrs.define(eq=False)

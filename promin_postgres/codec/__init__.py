@@ -5,7 +5,8 @@ refused at the call, before anything is written, with the path to the fault:
 `CodecError: step 'price': $.items[3].tags: set is not a JSON type`.
 """
 
+from promin_postgres.codec._encoded import Encoded
 from promin_postgres.codec._json import JSON, Codec, JsonCodec
 from promin_postgres.codec._typed import TypedCodec, codec_for
 
-__all__ = ["JSON", "Codec", "JsonCodec", "TypedCodec", "codec_for"]
+__all__ = ["JSON", "Codec", "Encoded", "JsonCodec", "TypedCodec", "codec_for"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from promin_postgres._wait import AsyncRLock
-from promin_postgres.bell import channel_name, door_key
+from promin_postgres.bell import door_key, queue_channel
 from promin_postgres.database import AsyncDatabase, AsyncExecutor
 from promin_postgres.lookups import TaskStatus
 from promin_postgres.steps import _statements as sql
@@ -43,6 +43,7 @@ class AsyncStepLessee:
         max_deliveries: int,
         lease: float,
         steps: Sequence[str] | None = None,
+        definitions: Sequence[str] = (),
     ) -> None:
         self.db = db
         names = db.executor(schema=schema, table_prefix=table_prefix).names
@@ -51,6 +52,7 @@ class AsyncStepLessee:
         self.max_deliveries = max_deliveries
         self.lease = lease
         self._steps = None if steps is None else list(steps)
+        self._definitions = list(definitions)
         self._worker_id = worker_id
         self.me = incarnation(worker_id)
         self._living = AsyncRLock()
@@ -208,6 +210,10 @@ class AsyncStepLessee:
             await self.unpark(None)
         return len(rows)
 
+    def forget(self, ids: Iterable[int]) -> None:
+        """These were settled by somebody else in our name."""
+        self._held.difference_update(ids)
+
     # -- ringing
 
     def bell(self, queue: str) -> tuple[str, int]:
@@ -215,7 +221,7 @@ class AsyncStepLessee:
         known = self._bells.get(queue)
         if known is None:
             names = self.sql.names
-            channel = channel_name(names.schema, f"{names.table_prefix}step_queue.{queue}")
+            channel = queue_channel(names.schema, names.table_prefix, queue)
             known = self._bells[queue] = channel, door_key(channel)
         return known
 

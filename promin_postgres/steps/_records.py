@@ -55,6 +55,7 @@ class _Row(NamedTuple):
     concurrency_key: str | None
     holds_seat: bool
     lane: int
+    definition: str | None
 
 
 class StepTask(_Row):

@@ -107,8 +107,9 @@ class PgStepQueue:
 
     @staticmethod
     def schema_sql(*, schema: str = "public", table_prefix: str = "wf_") -> str:
-        """The tables as SQL text, without a database. Source: sql/migrations/0004_steps.sql."""
-        return SqlNames(schema, table_prefix).fill(read_sql("migrations/0004_steps")[1])
+        """The tables as SQL text, without a database. Source: sql/migrations/0004_steps.sql, 0006_steps_of_runs.sql."""
+        names = SqlNames(schema, table_prefix)
+        return "\n".join(names.fill(read_sql(f"migrations/{name}")[1]) for name in ("0004_steps", "0006_steps_of_runs"))
 
     def ensure_table(self) -> None:
         """Bring the schema up to date: for development and tests. In production run the migrations."""

@@ -154,6 +154,7 @@ class StepCore(StepLessee):
             "limit": limit,
             "namespace": self.namespace or "",
             "steps": self._steps,
+            "definitions": self._definitions,
         }
         if fairness == "round-robin":
             params["turn"] = self._turn
@@ -183,8 +184,11 @@ class StepCore(StepLessee):
         return tasks, settled, len(claimed)
 
     def _fit(self, claimed: list[StepTask]) -> list[StepTask]:
-        """Bury what was delivered too often, and park what finds no seat; returns the rest."""
-        worn = [task for task in claimed if task.deliveries > self.max_deliveries]
+        """Bury what was delivered too often, and park what finds no seat; returns the rest.
+
+        A step of a run is not buried: its run has to end.
+        """
+        worn = [task for task in claimed if task.deliveries > self.max_deliveries and task.definition is None]
         keyed = [task for task in claimed if task.concurrency_key is not None and not task.holds_seat]
         if not worn and not keyed:
             return claimed

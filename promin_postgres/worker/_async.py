@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from promin_postgres._time import Seconds, check_seconds
@@ -15,6 +15,7 @@ from promin_postgres.worker._context import TaskContext
 from promin_postgres.worker._health import State, WorkerHealth
 from promin_postgres.worker._settings import Handler, check_settings
 from promin_postgres.worker._signals import heeding
+from promin_postgres.workflow import AsyncPostgresWorkflowStorage, AsyncWorkflow
 
 
 class AsyncWorker:
@@ -28,6 +29,8 @@ class AsyncWorker:
         db: An AsyncDatabase, pool, connection or conninfo. A conninfo gets a pool of its own for each run.
         handlers: Functions, or `Handler`s, by names of steps. Tasks of other steps are left to workers that know
             them; looks pass them over one by one.
+        workflows: Workflows whose runs are driven here, step by step, beside other workers; or a registry of them. The
+            children of their `subworkflow` steps are driven too.
         queues: Names; with round-robin one after the other gives, else they are one.
         concurrency: Handlers that run at a time.
         namespace: Claim only what is in it. None: everything.
@@ -51,7 +54,8 @@ class AsyncWorker:
         self,
         db: AsyncDatabaseSource,
         *,
-        handlers: Mapping[str, Callable[[TaskContext], Any] | Handler],
+        handlers: Mapping[str, Callable[[TaskContext], Any] | Handler] | None = None,
+        workflows: Iterable[AsyncWorkflow] = (),
         queues: Sequence[str] = ("default",),
         concurrency: int = 8,
         namespace: str | None = None,
@@ -65,13 +69,15 @@ class AsyncWorker:
         table_prefix: str | None = None,
         max_deliveries: int = 10,
     ) -> None:
+        self._owns_db = isinstance(db, str)
+        self._db = AsyncDatabase.of(db)
+        names = self._db.executor(schema=schema, table_prefix=table_prefix).names
         self._settings = check_settings(
-            handlers=handlers, queues=queues, concurrency=concurrency, namespace=namespace, fairness=fairness,
+            handlers=handlers or {}, workflows=workflows, storage=AsyncPostgresWorkflowStorage, names=names,
+            queues=queues, concurrency=concurrency, namespace=namespace, fairness=fairness,
             lease=lease, poll_interval=poll_interval, batch=batch, shutdown_timeout=shutdown_timeout,
             worker_id=worker_id, schema=schema, table_prefix=table_prefix, max_deliveries=max_deliveries,
         )  # fmt: skip
-        self._owns_db = isinstance(db, str)
-        self._db = AsyncDatabase.of(db)
         self._shift: AsyncShift | None = None
 
     async def run(self, *, drain: bool = False) -> None:

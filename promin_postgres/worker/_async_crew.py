@@ -12,10 +12,13 @@ from typing import Any
 
 from promin_postgres._wait import AsyncSignal, async_call
 from promin_postgres.steps import StepTask
+from promin_postgres.steps._settings import Settlement
 from promin_postgres.worker._context import TaskContext
-from promin_postgres.worker._desk import Desk, completed, failed, overdue
+from promin_postgres.worker._desk import Desk, Ended, completed, failed, overdue
 from promin_postgres.worker._heart import Life
 from promin_postgres.worker._settings import Handler, Settings
+from promin_postgres.worker.engine import AsyncEngine
+from promin_postgres.workflow.storage import StepSettlement
 
 _SLICE = 0.005
 """Seconds after which handlers that do not wait for anything let others have the loop."""
@@ -39,12 +42,13 @@ class AsyncAlarm(AsyncSignal):
 class AsyncCrew:
     """Tasks that call handlers. One that nobody waits for any more leaves when its handler returns."""
 
-    def __init__(self, desk: Desk, settings: Settings, alarm: AsyncAlarm) -> None:
+    def __init__(self, desk: Desk, settings: Settings, alarm: AsyncAlarm, engine: AsyncEngine | None) -> None:
         self.life: Life | None = None
         """What tasks have to be claimed under to be begun."""
         self._desk = desk
         self._settings = settings
         self._alarm = alarm
+        self._engine = engine
         self._loop = asyncio.get_running_loop()
         self._ready: deque[StepTask] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
@@ -105,24 +109,9 @@ class AsyncCrew:
         desk, life = self._desk, self.life
         if life is None or task.claimed_by != life.me:
             return True  # of an earlier life
-        handler = self._settings.handlers[task.step_name]
         context = TaskContext(task, life, self)
-        began = time.monotonic()
         desk.running.add(context)
-        try:
-            if handler.timeout is not None:
-                result = await self._call_in_time(handler, context, handler.timeout)
-            elif task.step_name in self._coroutines:
-                result = await handler.function(context)
-            else:
-                result = await async_call(handler.function, context, timeout=None, on_timeout=context.time_out)
-            one = completed(task, result, time.monotonic() - began)
-        except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
-                raise
-            one = failed(task, error, time.monotonic() - began, handler)
-            if one.error is not None:
-                desk.last_error = one.error
+        one = await (self._call(task, context) if task.definition is None else self._step(task, context))
         if not self.takes(context):
             return False
         desk.done.append(one)
@@ -130,6 +119,33 @@ class AsyncCrew:
             desk.wake_at = 0
             self._alarm.nudge()
         return True
+
+    async def _call(self, task: StepTask, context: TaskContext) -> Settlement:
+        """Call the handler of a task."""
+        handler = self._settings.handlers[task.step_name]
+        try:
+            if handler.timeout is not None:
+                result = await self._call_in_time(handler, context, handler.timeout)
+            elif task.step_name in self._coroutines:
+                result = await handler.function(context)
+            else:
+                result = await async_call(handler.function, context, timeout=None, on_timeout=context.time_out)
+            return completed(task, result, time.monotonic() - context.began)
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
+            one = failed(task, error, time.monotonic() - context.began, handler)
+            if one.error is not None:
+                self._desk.last_error = one.error
+            return one
+
+    async def _step(self, task: StepTask, context: TaskContext) -> Ended:
+        """Execute a step of a run."""
+        assert self._engine is not None
+        one = await self._engine.execute(task, context)
+        if isinstance(one, StepSettlement) and one.error is not None:
+            self._desk.last_error = one.error
+        return one
 
     async def _call_in_time(self, handler: Handler, context: TaskContext, seconds: float) -> Any:
         """Call a handler that has a timeout. A thread cannot be stopped: a plain function runs on, unheard."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Collection
 
 import psycopg
 from psycopg_pool import PoolClosed
@@ -14,11 +15,13 @@ from promin_postgres._error_record import encode_error
 from promin_postgres._retry import RECONNECT
 from promin_postgres.bell import AsyncEar, async_open_ear
 from promin_postgres.database import AsyncDatabase
+from promin_postgres.steps import StepTask
 from promin_postgres.steps._async_core import AsyncStepCore
 from promin_postgres.worker._async_crew import AsyncAlarm, AsyncCrew
-from promin_postgres.worker._desk import Desk, refused, unfit
+from promin_postgres.worker._desk import Desk, unfit
 from promin_postgres.worker._heart import Heart, Life
 from promin_postgres.worker._settings import Settings
+from promin_postgres.worker.engine import AsyncEngine
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +44,11 @@ class AsyncShift:
             max_deliveries=settings.max_deliveries,
             lease=settings.lease,
             steps=list(settings.handlers),
+            definitions=list(settings.definitions),
         )
+        self._engine = AsyncEngine(db, settings, self._core.sql.names) if settings.definitions else None
         self._alarm = AsyncAlarm()
-        self._crew = AsyncCrew(self.desk, settings, self._alarm)
+        self._crew = AsyncCrew(self.desk, settings, self._alarm, self._engine)
         self._loop = asyncio.get_running_loop()
         self._heart = Heart(db.conninfo, self._core.sql.names, settings.lease, self._wake)
         self._ear: AsyncEar | None = None
@@ -127,7 +132,9 @@ class AsyncShift:
             return False
         desk.take()
         if desk.stalls() and self._crew.has_ready:
-            desk.give_back(self._crew.unbegun())
+            self._give_back(self._crew.unbegun())
+        if self._engine is not None:
+            await self._engine.attend(desk.running)
         if desk.stopping and await self._is_over():
             return False
         if desk.acts(rung=alarm.rung, has_ready=self._crew.has_ready):
@@ -160,6 +167,8 @@ class AsyncShift:
             return False
         began = await self._core.begin_kept()
         self._crew.life = life = Life(self._core.me, began + lease)
+        if self._engine is not None:
+            self._engine.live(life.me)
         self._heart.keep(life)
         self._began = self.connected = True
         return True
@@ -172,6 +181,11 @@ class AsyncShift:
             self._unknown_at.pop(0)
         if desk.returns:
             core.warn_of_lost(desk.released(await core.release(desk.returns)))
+        if desk.closed:
+            core.forget(desk.closed)
+            desk.closed.clear()
+        if desk.checkpoints:
+            await self._checkpoint()
         if desk.wants(rung=self._alarm.rung):
             self._alarm.clear()
             self._alarm.rung = False
@@ -180,10 +194,19 @@ class AsyncShift:
             core.warn_of_lost(desk.settled(lost))
             took = time.monotonic() - began
             desk.claimed(tasks, took=took, next_in=core.next_in, exhausted=core.exhausted)
+            if self._engine is not None:
+                await self._engine.load(tasks)
             self._crew.put(tasks)
         elif desk.outcomes:
-            core.warn_of_lost(desk.settled(await core.settle(desk.outcomes)))
+            await self._settle()
         self.connected = True
+
+    async def _checkpoint(self) -> None:
+        """Settle the steps of runs; what follows them can be claimed after that."""
+        if self._engine is not None:
+            lost = await self._engine.settle(self.desk.checkpoints)
+            self._core.forget([one.task_id for one in self.desk.checkpoints])
+            self._core.warn_of_lost(self.desk.checkpointed(lost))
 
     async def _wait(self) -> None:
         desk, alarm = self.desk, self._alarm
@@ -206,29 +229,47 @@ class AsyncShift:
         desk.wake_at = 0
 
     def _time_left(self) -> float:
-        """Seconds until what runs is given back."""
-        return max(self._stop_by - time.monotonic(), 0.0) if self.desk.stopping else float("inf")
+        """Seconds until something has to be done that nothing wakes for."""
+        if self.desk.stopping:
+            return max(self._stop_by - time.monotonic(), 0.0)
+        return float("inf") if self._engine is None else self._engine.attends_in
 
     async def _settle_singly(self) -> None:
         """Something in what was sent is not what the server takes: find it, and record that instead."""
-        desk, core = self.desk, self._core
-        waiting = desk.outcomes
+        desk = self.desk
+        outcomes, checkpoints = desk.outcomes, desk.checkpoints
+        desk.outcomes, desk.checkpoints = [], []
         try:
-            while waiting:
-                desk.outcomes = [waiting.pop()]
+            while outcomes or checkpoints:
+                if outcomes:
+                    desk.outcomes.append(outcomes.pop())
+                else:
+                    desk.checkpoints.append(checkpoints.pop())
                 try:
-                    lost = await core.settle(desk.outcomes)
+                    await self._settle()
                 except psycopg.Error as error:
                     if not unfit(error):
                         raise
-                    desk.outcomes = [refused(desk.outcomes[0], error)]
-                    lost = await core.settle(desk.outcomes)
-                core.warn_of_lost(desk.settled(lost))
+                    desk.refuse(error)
+                    await self._settle()
         except psycopg.Error as error:
-            logger.error("worker: outcome of task %d: %s", desk.outcomes[0].id, error)
+            logger.error("worker: an outcome was not recorded: %s", error)
             if unfit(error):
                 desk.drop()
-            desk.outcomes += waiting
+            desk.outcomes += outcomes
+            desk.checkpoints += checkpoints
+
+    async def _settle(self) -> None:
+        if self.desk.checkpoints:
+            await self._checkpoint()
+        if self.desk.outcomes:
+            self._core.warn_of_lost(self.desk.settled(await self._core.settle(self.desk.outcomes)))
+
+    def _give_back(self, tasks: Collection[StepTask]) -> None:
+        """These are not executed here."""
+        self.desk.give_back(tasks)
+        if self._engine is not None:
+            self._engine.forget(tasks)
 
     async def _is_over(self) -> bool:
         desk = self.desk
@@ -236,9 +277,11 @@ class AsyncShift:
             return True
         if time.monotonic() < self._stop_by:
             return False
-        given_up = [context.task for context in list(desk.running) if self._crew.takes(context)]
+        given_up = [context for context in list(desk.running) if self._crew.takes(context)]
         desk.take()
-        desk.give_back(given_up)
+        for context in given_up:
+            context.time_out()
+        self._give_back([context.task for context in given_up])
         await self._go()
         return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from functools import cached_property
 from typing import Any, Protocol
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.steps import StepTask
 from promin_postgres.worker._heart import Life
+from promin_postgres.workflow.definition import Fate
 
 _logger = logging.getLogger("promin_postgres.worker.task")
 
@@ -31,7 +33,12 @@ class TaskContext:
         self._life = life
         self._owner = owner
         self._timed_out = False
+        self.began = time.monotonic()
         self.ends_at: float | None = None
+        self.fate: Fate | None = None
+        """Of the run that the task is a step of."""
+        self.deadline = math.inf
+        """When (monotonic) that run has to be over."""
 
     @property
     def attempt(self) -> int:
@@ -57,8 +64,10 @@ class TaskContext:
         return self._timed_out or self._owner.stopping or self._life.is_over
 
     def time_out(self) -> None:
-        """Called by the worker when the execution has taken too long."""
+        """Called by the worker when nobody waits for this execution any more."""
         self._timed_out = True
+        if self.fate is not None:
+            self.fate.over = True
 
     @cached_property
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import timedelta
+from typing import Literal, NamedTuple, TypeAlias
 
 import attrs
 import psycopg
@@ -14,7 +15,7 @@ import psycopg
 from promin_postgres._arguments import encode_optional
 from promin_postgres._error_record import decode_error, encode_error
 from promin_postgres._retry import jittered
-from promin_postgres.lookups import TaskStatus
+from promin_postgres.lookups import StepStatus, TaskStatus
 from promin_postgres.steps import StepTask
 from promin_postgres.steps._settings import Settlement, settlement
 from promin_postgres.worker._context import TaskContext
@@ -22,6 +23,7 @@ from promin_postgres.worker._health import State, WorkerHealth
 from promin_postgres.worker._heart import Life
 from promin_postgres.worker._pace import Pace
 from promin_postgres.worker._settings import Handler, RetryLater, Settings
+from promin_postgres.workflow.storage import StepSettlement
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,17 @@ _STALL = 0.5
 
 _LONG_LOOK, _SHARE = 0.05, 10
 """Seconds after which a look that finds nothing is a long one, and how many times as long the next one waits."""
+
+
+class Closed(NamedTuple):
+    """A task that was settled, or parked, where it was executed; `as_what` is counted."""
+
+    id: int
+    lease: int
+    as_what: Literal["completed", "failed", "retried", "lost"] | None
+
+
+Ended: TypeAlias = Settlement | StepSettlement | Closed
 
 
 @attrs.define
@@ -57,14 +70,18 @@ class Desk:
         self.pace = Pace(settings.concurrency, settings.batch, now=time.monotonic())
         self.running: set[TaskContext] = set()
         self.timed: set[TaskContext] = set()
-        self.done: deque[Settlement] = deque()
+        self.done: deque[Ended] = deque()
         """What ended: outcomes, and with the status PENDING what is to be given back. Filled by the handlers."""
         self.wake_at = 0
         """How many of them are to wake the claimer; 0 while he is awake."""
         self.held: dict[int, StepTask] = {}
         """What is leased to us and not settled, as far as we know."""
         self.outcomes: list[Settlement] = []
+        self.checkpoints: list[StepSettlement] = []
+        """The same of steps of runs."""
         self.returns: list[Settlement] = []
+        self.closed: list[int] = []
+        """What was settled, or parked, where it was executed."""
         self.found_nothing = False
         """Whether there was nothing at the last look, and nothing was settled since."""
         self._look_at = self._not_before = 0.0
@@ -81,21 +98,32 @@ class Desk:
         if not done:
             return
         now = time.monotonic()
-        if not (self.outcomes or self.returns):
+        if not self.pending:
             self._oldest = now
         self._progress_at = now
         number = 0
         while done:
             one = done.popleft()
             number += 1
-            task = self.held.get(one.id)
+            task = self.held.get(one.task_id if isinstance(one, StepSettlement) else one.id)
             if task is None or task.lease != one.lease:
                 self.tally.lost += 1  # of an earlier life
+            elif isinstance(one, StepSettlement):
+                self.checkpoints.append(one)
+            elif isinstance(one, Closed):
+                self._close(one)
             elif one.status is TaskStatus.PENDING:
                 self.returns.append(one)
             else:
                 self.outcomes.append(one)
         self.pace.finished(number, now)
+
+    def _close(self, one: Closed) -> None:
+        del self.held[one.id]
+        self.closed.append(one.id)
+        if one.as_what is not None:
+            setattr(self.tally, one.as_what, getattr(self.tally, one.as_what) + 1)
+        self.found_nothing = False
 
     def give_back(self, tasks: Iterable[StepTask]) -> None:
         """These were claimed ahead, and nobody will begin them soon."""
@@ -123,6 +151,26 @@ class Desk:
         self.found_nothing = False
         return sorted(gone)
 
+    def checkpointed(self, lost: Set[int]) -> list[int]:
+        """The same for steps of runs."""
+        sent, self.checkpoints = self.checkpoints, []
+        gone = lost - self._unsure
+        tally = self.tally
+        for one in sent:
+            self.held.pop(one.task_id, None)
+            if one.task_id in gone:
+                tally.lost += 1
+            elif one.status is StepStatus.PENDING:
+                tally.retried += 1
+                self.comes_back_in(one.pause or timedelta())
+            elif one.status is StepStatus.FAILED:
+                tally.failed += 1
+            else:
+                tally.completed += 1
+        self._unsure.difference_update(one.task_id for one in sent)
+        self.found_nothing = False
+        return sorted(gone)
+
     def released(self, lost: Sequence[int]) -> list[int]:
         """The same for what was given back."""
         sent, self.returns = self.returns, []
@@ -136,22 +184,34 @@ class Desk:
         self.found_nothing = False
         return sorted(gone)
 
+    def refuse(self, error: psycopg.Error) -> None:
+        """The server does not take what is at hand: record that instead."""
+        text = encode_error(error)
+        self.outcomes = [
+            one._replace(status=TaskStatus.FAILED, result=None, error=text, retry_in=None) for one in self.outcomes
+        ]
+        self.checkpoints = [
+            one._replace(status=StepStatus.FAILED, result=None, error=text, pause=None) for one in self.checkpoints
+        ]
+
     def drop(self) -> None:
         """The server takes neither the outcome at hand nor the news of that."""
-        for one in self.outcomes:
-            self.held.pop(one.id, None)
-        self.tally.lost += len(self.outcomes)
-        self.outcomes = []
+        ids = [one.id for one in self.outcomes] + [one.task_id for one in self.checkpoints]
+        for task_id in ids:
+            self.held.pop(task_id, None)
+        self.tally.lost += len(ids)
+        self.outcomes, self.checkpoints = [], []
 
     def went_unanswered(self) -> None:
         """Nobody knows what became of what was sent."""
         self._unsure.update(one.id for one in (*self.outcomes, *self.returns))
+        self._unsure.update(one.task_id for one in self.checkpoints)
 
     # -- what to claim
 
     @property
     def pending(self) -> int:
-        return len(self.outcomes) + len(self.returns)
+        return len(self.outcomes) + len(self.checkpoints) + len(self.returns)
 
     @property
     def room(self) -> int:
@@ -218,7 +278,7 @@ class Desk:
         self.tally.lost += len(self.held)
         self.held.clear()
         self.done.clear()
-        self.outcomes, self.returns = [], []
+        self.outcomes, self.checkpoints, self.returns = [], [], []
         self._unsure.clear()
         self._look_at = self._not_before = 0.0
         return len(running)
@@ -250,11 +310,6 @@ def unfit(error: psycopg.Error) -> bool:
     """Whether the server does not take what it was sent, however often."""
     # 54: a limit of the server
     return isinstance(error, psycopg.DataError | psycopg.IntegrityError) or (error.sqlstate or "").startswith("54")
-
-
-def refused(one: Settlement, error: psycopg.Error) -> Settlement:
-    """What is recorded instead of an outcome that the server does not take."""
-    return one._replace(status=TaskStatus.FAILED, result=None, error=encode_error(error), retry_in=None)
 
 
 def failed(task: StepTask, error: BaseException, seconds: float, handler: Handler) -> Settlement:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from promin_postgres._arguments import MAX_NAME, check_count, check_optional_text, check_text
 from promin_postgres._retry import NO_RETRY, Retry
+from promin_postgres._statement import SqlNames
 from promin_postgres._time import Seconds, check_seconds
-from promin_postgres.errors import InvalidArgument
+from promin_postgres.errors import ConfigurationError, InvalidArgument
 from promin_postgres.steps import Fairness
 from promin_postgres.steps._settings import MAX_LIMIT, check_fairness, check_queues
 from promin_postgres.worker._context import TaskContext
+from promin_postgres.workflow import Definition
 
 _BATCH = 500
 
@@ -62,6 +64,8 @@ class Settings:
     """What a worker does."""
 
     handlers: Mapping[str, Handler]
+    definitions: Mapping[str, Definition]
+    """By their keys, which tasks of theirs carry."""
     queues: Sequence[str]
     concurrency: int
     namespace: str | None
@@ -80,6 +84,9 @@ class Settings:
 def check_settings(
     *,
     handlers: Any,
+    workflows: Any,
+    storage: type[Any],
+    names: SqlNames,
     queues: Any,
     concurrency: Any,
     namespace: Any,
@@ -93,18 +100,22 @@ def check_settings(
     table_prefix: str | None,
     max_deliveries: Any,
 ) -> Settings:
-    if not isinstance(handlers, Mapping) or not handlers:
+    if not isinstance(handlers, Mapping):
         raise InvalidArgument("handlers", handlers, "must map names of steps to functions")
     checked = {
         check_text("handlers", name, limit=MAX_NAME): one if isinstance(one, Handler) else Handler(one)
         for name, one in handlers.items()
     }
-    retries = max(one.retry.max_attempts for one in checked.values()) - 1
+    definitions = _definitions(workflows, storage, names)
+    if not checked and not definitions:
+        raise InvalidArgument("handlers", handlers, "give handlers, workflows or both")
+    retries = max((one.retry.max_attempts for one in checked.values()), default=1) - 1
     most = _BATCH if batch is None else check_count("batch", batch, at_least=1)
     if most > MAX_LIMIT:
         raise InvalidArgument("batch", batch, f"must be at most {MAX_LIMIT}")
     return Settings(
         handlers=checked,
+        definitions=definitions,
         queues=check_queues(queues),
         concurrency=check_count("concurrency", concurrency, at_least=1),
         namespace=check_optional_text("namespace", namespace),
@@ -118,3 +129,30 @@ def check_settings(
         table_prefix=table_prefix,
         max_deliveries=check_count("max_deliveries", max_deliveries, at_least=1) + retries,
     )
+
+
+def _definitions(workflows: Any, storage: type[Any], names: SqlNames) -> dict[str, Definition]:
+    """By their keys, with those that run inside of others."""
+    if isinstance(workflows, str) or not isinstance(workflows, Iterable):
+        raise InvalidArgument("workflows", workflows, "must be a list of workflows, or a registry")
+    found: dict[str, Definition] = {}
+    for one in workflows:
+        kept = getattr(one, "storage", None)
+        if not isinstance(kept, storage):
+            raise InvalidArgument("workflows", one, f"must be workflows that are kept in a {storage.__name__}")
+        if (kept.names.schema, kept.names.table_prefix) != (names.schema, names.table_prefix):
+            raise ConfigurationError(
+                f"workflow {one.definition.name!r} is kept in {kept.names!r}, and the worker looks at {names!r}"
+            )
+        one.definition.check()
+        _collect(one.definition, found)
+    return found
+
+
+def _collect(definition: Definition, found: dict[str, Definition]) -> None:
+    known = found.setdefault(definition.key, definition)
+    if known is not definition:
+        raise InvalidArgument("workflows", definition.name, f"is there twice in version {definition.version!r}")
+    for step in definition.steps.values():
+        if step.child is not None and found.get(step.child.definition.key) is not step.child.definition:
+            _collect(step.child.definition, found)

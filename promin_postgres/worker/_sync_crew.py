@@ -9,10 +9,13 @@ from collections.abc import Iterable
 
 from promin_postgres._wait import Signal
 from promin_postgres.steps import StepTask
+from promin_postgres.steps._settings import Settlement
 from promin_postgres.worker._context import TaskContext
-from promin_postgres.worker._desk import Desk, completed, failed, overdue
+from promin_postgres.worker._desk import Desk, Ended, completed, failed, overdue
 from promin_postgres.worker._heart import Life
 from promin_postgres.worker._settings import Settings
+from promin_postgres.worker.engine import Engine
+from promin_postgres.workflow.storage import StepSettlement
 
 
 class Alarm(Signal):
@@ -33,12 +36,13 @@ class Alarm(Signal):
 class Crew:
     """Threads that call handlers. One that nobody waits for any more leaves when its handler returns."""
 
-    def __init__(self, desk: Desk, settings: Settings, alarm: Alarm) -> None:
+    def __init__(self, desk: Desk, settings: Settings, alarm: Alarm, engine: Engine | None) -> None:
         self.life: Life | None = None
         """What tasks have to be claimed under to be begun."""
         self._desk = desk
         self._settings = settings
         self._alarm = alarm
+        self._engine = engine
         self._ready: queue.SimpleQueue[StepTask | None] = queue.SimpleQueue()
         self._threads = 0
 
@@ -91,21 +95,9 @@ class Crew:
         desk, life = self._desk, self.life
         if life is None or task.claimed_by != life.me:
             return True  # of an earlier life
-        handler = self._settings.handlers[task.step_name]
         context = TaskContext(task, life, self)
-        began = time.monotonic()
         desk.running.add(context)
-        if handler.timeout is not None:
-            context.ends_at = began + handler.timeout
-            desk.timed.add(context)
-            self._alarm.nudge()
-        try:
-            result = handler.function(context)
-            one = completed(task, result, time.monotonic() - began)
-        except BaseException as error:  # noqa: BLE001 - recorded
-            one = failed(task, error, time.monotonic() - began, handler)
-            if one.error is not None:
-                desk.last_error = one.error
+        one = self._call(task, context) if task.definition is None else self._step(task, context)
         if not self.takes(context):
             return False
         desk.done.append(one)
@@ -113,6 +105,31 @@ class Crew:
             desk.wake_at = 0
             self._alarm.nudge()
         return True
+
+    def _call(self, task: StepTask, context: TaskContext) -> Settlement:
+        """Call the handler of a task."""
+        handler = self._settings.handlers[task.step_name]
+        began = context.began
+        if handler.timeout is not None:
+            context.ends_at = began + handler.timeout
+            self._desk.timed.add(context)
+            self._alarm.nudge()
+        try:
+            result = handler.function(context)
+            return completed(task, result, time.monotonic() - began)
+        except BaseException as error:  # noqa: BLE001 - recorded
+            one = failed(task, error, time.monotonic() - began, handler)
+            if one.error is not None:
+                self._desk.last_error = one.error
+            return one
+
+    def _step(self, task: StepTask, context: TaskContext) -> Ended:
+        """Execute a step of a run."""
+        assert self._engine is not None
+        one = self._engine.execute(task, context)
+        if isinstance(one, StepSettlement) and one.error is not None:
+            self._desk.last_error = one.error
+        return one
 
     def takes(self, context: TaskContext) -> bool:
         """Whether an execution is ours to end: of the handler and the claimer one ends it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Collection
 
 import psycopg
 from psycopg_pool import PoolClosed
@@ -14,9 +15,11 @@ from promin_postgres._retry import RECONNECT
 from promin_postgres.bell import Ear, open_ear
 from promin_postgres.database import Database
 from promin_postgres.steps._sync_core import StepCore
-from promin_postgres.worker._desk import Desk, refused, unfit
+from promin_postgres.steps import StepTask
+from promin_postgres.worker._desk import Desk, unfit
 from promin_postgres.worker._heart import Heart, Life
 from promin_postgres.worker._settings import Settings
+from promin_postgres.worker.engine import Engine
 from promin_postgres.worker._sync_crew import Alarm, Crew
 
 logger = logging.getLogger(__name__)
@@ -40,9 +43,11 @@ class Shift:
             max_deliveries=settings.max_deliveries,
             lease=settings.lease,
             steps=list(settings.handlers),
+            definitions=list(settings.definitions),
         )
+        self._engine = Engine(db, settings, self._core.sql.names) if settings.definitions else None
         self._alarm = Alarm()
-        self._crew = Crew(self.desk, settings, self._alarm)
+        self._crew = Crew(self.desk, settings, self._alarm, self._engine)
         self._heart = Heart(db.conninfo, self._core.sql.names, settings.lease, self._alarm.nudge)
         self._ear: Ear | None = None
         self._stop_by = 0.0
@@ -122,7 +127,9 @@ class Shift:
         if desk.timed:
             self._crew.time_out()
         if desk.stalls() and self._crew.has_ready:
-            desk.give_back(self._crew.unbegun())
+            self._give_back(self._crew.unbegun())
+        if self._engine is not None:
+            self._engine.attend(desk.running)
         if desk.stopping and self._is_over():
             return False
         if desk.acts(rung=alarm.rung, has_ready=self._crew.has_ready):
@@ -155,6 +162,8 @@ class Shift:
             return False
         began = self._core.begin_kept()
         self._crew.life = life = Life(self._core.me, began + lease)
+        if self._engine is not None:
+            self._engine.live(life.me)
         self._heart.keep(life)
         self._began = self.connected = True
         return True
@@ -167,6 +176,11 @@ class Shift:
             self._unknown_at.pop(0)
         if desk.returns:
             core.warn_of_lost(desk.released(core.release(desk.returns)))
+        if desk.closed:
+            core.forget(desk.closed)
+            desk.closed.clear()
+        if desk.checkpoints:
+            self._checkpoint()
         if desk.wants(rung=self._alarm.rung):
             self._alarm.clear()
             self._alarm.rung = False
@@ -175,10 +189,19 @@ class Shift:
             core.warn_of_lost(desk.settled(lost))
             took = time.monotonic() - began
             desk.claimed(tasks, took=took, next_in=core.next_in, exhausted=core.exhausted)
+            if self._engine is not None:
+                self._engine.load(tasks)
             self._crew.put(tasks)
         elif desk.outcomes:
-            core.warn_of_lost(desk.settled(core.settle(desk.outcomes)))
+            self._settle()
         self.connected = True
+
+    def _checkpoint(self) -> None:
+        """Settle the steps of runs; what follows them can be claimed after that."""
+        if self._engine is not None:
+            lost = self._engine.settle(self.desk.checkpoints)
+            self._core.forget([one.task_id for one in self.desk.checkpoints])
+            self._core.warn_of_lost(self.desk.checkpointed(lost))
 
     def _wait(self) -> None:
         desk, alarm = self.desk, self._alarm
@@ -201,30 +224,49 @@ class Shift:
         desk.wake_at = 0
 
     def _time_left(self) -> float:
-        """Seconds until the first execution has to be over."""
+        """Seconds until something has to be done that nothing wakes for."""
         ends_at = self._crew.next_end()
-        return max((min(ends_at, self._stop_by) if self.desk.stopping else ends_at) - time.monotonic(), 0.0)
+        if self.desk.stopping:
+            return max(min(ends_at, self._stop_by) - time.monotonic(), 0.0)
+        attends_in = float("inf") if self._engine is None else self._engine.attends_in
+        return min(max(ends_at - time.monotonic(), 0.0), attends_in)
 
     def _settle_singly(self) -> None:
         """Something in what was sent is not what the server takes: find it, and record that instead."""
-        desk, core = self.desk, self._core
-        waiting = desk.outcomes
+        desk = self.desk
+        outcomes, checkpoints = desk.outcomes, desk.checkpoints
+        desk.outcomes, desk.checkpoints = [], []
         try:
-            while waiting:
-                desk.outcomes = [waiting.pop()]
+            while outcomes or checkpoints:
+                if outcomes:
+                    desk.outcomes.append(outcomes.pop())
+                else:
+                    desk.checkpoints.append(checkpoints.pop())
                 try:
-                    lost = core.settle(desk.outcomes)
+                    self._settle()
                 except psycopg.Error as error:
                     if not unfit(error):
                         raise
-                    desk.outcomes = [refused(desk.outcomes[0], error)]
-                    lost = core.settle(desk.outcomes)
-                core.warn_of_lost(desk.settled(lost))
+                    desk.refuse(error)
+                    self._settle()
         except psycopg.Error as error:
-            logger.error("worker: outcome of task %d: %s", desk.outcomes[0].id, error)
+            logger.error("worker: an outcome was not recorded: %s", error)
             if unfit(error):
                 desk.drop()
-            desk.outcomes += waiting
+            desk.outcomes += outcomes
+            desk.checkpoints += checkpoints
+
+    def _settle(self) -> None:
+        if self.desk.checkpoints:
+            self._checkpoint()
+        if self.desk.outcomes:
+            self._core.warn_of_lost(self.desk.settled(self._core.settle(self.desk.outcomes)))
+
+    def _give_back(self, tasks: Collection[StepTask]) -> None:
+        """These are not executed here."""
+        self.desk.give_back(tasks)
+        if self._engine is not None:
+            self._engine.forget(tasks)
 
     def _is_over(self) -> bool:
         desk = self.desk
@@ -232,9 +274,11 @@ class Shift:
             return True
         if time.monotonic() < self._stop_by:
             return False
-        given_up = [context.task for context in list(desk.running) if self._crew.takes(context)]
+        given_up = [context for context in list(desk.running) if self._crew.takes(context)]
         desk.take()
-        desk.give_back(given_up)
+        for context in given_up:
+            context.time_out()
+        self._give_back([context.task for context in given_up])
         self._go()
         return True
 

@@ -1,17 +1,47 @@
 """Workflows: steps with checkpoints, which a crash does not make run twice."""
 
-from promin_postgres.workflow.definition import Context, Definition, Step
+from promin_postgres.workflow.definition import (
+    Compensation,
+    Context,
+    Definition,
+    Event,
+    Fallback,
+    Hooks,
+    Idempotency,
+    Step,
+    Undone,
+)
+from promin_postgres.workflow.durable import (
+    AsyncDurable,
+    AsyncDurableContext,
+    Durable,
+    DurableContext,
+    async_durable,
+    durable,
+)
 from promin_postgres.workflow.runner import AsyncWorkflow, Workflow, async_workflow, workflow
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
 
 __all__ = [
+    "AsyncDurable",
+    "AsyncDurableContext",
     "AsyncPostgresWorkflowStorage",
     "AsyncWorkflow",
+    "Compensation",
     "Context",
     "Definition",
+    "Durable",
+    "DurableContext",
+    "Event",
+    "Fallback",
+    "Hooks",
+    "Idempotency",
     "PostgresWorkflowStorage",
     "Step",
+    "Undone",
     "Workflow",
+    "async_durable",
     "async_workflow",
+    "durable",
     "workflow",
 ]

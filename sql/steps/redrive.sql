@@ -7,7 +7,7 @@ WITH chosen AS MATERIALIZED (
           SELECT
           FROM {prefix}step_queue q
           WHERE q.lane = hashtextextended(h.workflow_id, 0) AND q.run = h.run
-            AND hashtextextended(q.step_name, 0) = hashtextextended(h.step_name, 0)
+            AND hashtextextended(q.step_name, 0) = hashtextextended(h.step_name, 0) AND (q.definition IS NULL) = true
       )
     ORDER BY h.id
     LIMIT %(limit)s::bigint

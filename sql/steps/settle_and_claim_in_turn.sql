@@ -10,8 +10,8 @@ WITH RECURSIVE {{steps/parts/settled}}, {{steps/parts/open}}, {{steps/parts/walk
     RETURNING {{steps/parts/leased}}
 )
 SELECT c.id, c.workflow_id, c.run, c.step_name, c.namespace, c.queue, c.priority, c.input, c.prev_results, c.attempt,
-       c.deliveries, c.created_at, c.claimed_by, c.lease, c.concurrency_key, c.holds_seat, c.lane
+       c.deliveries, c.created_at, c.claimed_by, c.lease, c.concurrency_key, c.holds_seat, c.lane, c.definition
 FROM claimed c
 UNION ALL
-SELECT s.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT s.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM settled s

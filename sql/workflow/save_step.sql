@@ -9,13 +9,12 @@ WITH saved AS (
     SELECT w.id, w.run, %(step_name)s::text, %(step_type)s::smallint, %(status)s::smallint, %(result)s::text::json,
            %(error)s::text::json, %(metadata)s::text::json, %(attempt)s::integer,
            clock_timestamp() - %(duration)s::interval,
-           CASE WHEN %(status)s::smallint IN (4 /* COMPLETED */, 5 /* FAILED */) THEN clock_timestamp() END,
+           CASE WHEN %(status)s::smallint IN (4 /* COMPLETED */, 5 /* FAILED */, 6 /* SKIPPED */)
+                THEN clock_timestamp() END,
            %(duration)s::interval
     FROM {prefix}workflows w
     WHERE w.workflow_id = %(workflow_id)s::text
-      AND (%(token)s::uuid IS NULL OR EXISTS (
-          SELECT 1 FROM {prefix}workflow_leases l WHERE l.workflow = w.id AND l.token = %(token)s::uuid FOR KEY SHARE
-      ))
+      AND {{workflow/parts/fenced}}
     ON CONFLICT (workflow, run, step_name) DO UPDATE
     SET status = EXCLUDED.status, result = EXCLUDED.result, error = EXCLUDED.error, attempt = EXCLUDED.attempt,
         metadata = COALESCE(EXCLUDED.metadata, s.metadata), duration = EXCLUDED.duration,
@@ -23,7 +22,7 @@ WITH saved AS (
                           ELSE EXCLUDED.started_at END,
         completed_at = CASE WHEN (s.status, s.attempt) = (EXCLUDED.status, EXCLUDED.attempt) THEN s.completed_at
                             ELSE EXCLUDED.completed_at END
-    WHERE s.status <> 4 /* COMPLETED */
+    WHERE s.status NOT IN (4 /* COMPLETED */, 6 /* SKIPPED */)
        OR (s.status = EXCLUDED.status AND s.attempt = EXCLUDED.attempt
            AND s.result::text IS NOT DISTINCT FROM EXCLUDED.result::text)
     RETURNING s.workflow, s.run

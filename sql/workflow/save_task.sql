@@ -8,9 +8,7 @@ WITH saved AS (
            %(duration)s::interval
     FROM {prefix}workflows w
     WHERE w.workflow_id = %(workflow_id)s::text
-      AND (%(token)s::uuid IS NULL OR EXISTS (
-          SELECT 1 FROM {prefix}workflow_leases l WHERE l.workflow = w.id AND l.token = %(token)s::uuid FOR KEY SHARE
-      ))
+      AND {{workflow/parts/fenced}}
     ON CONFLICT (workflow, run, step_name, task_index) DO UPDATE
     SET status = EXCLUDED.status, result = EXCLUDED.result, error = EXCLUDED.error, attempt = EXCLUDED.attempt,
         duration = EXCLUDED.duration,

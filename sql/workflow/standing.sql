@@ -1,5 +1,4 @@
--- Why a write found nothing to do: whether the workflow exists, where it stands, and who holds its lease.
-SELECT w.status, l.token::text AS token
+-- Why a write found nothing to do: whether the workflow exists, where it stands, and whether the lease is held.
+SELECT w.status, {{workflow/parts/fenced}} AS may_write
 FROM {prefix}workflows w
-LEFT JOIN {prefix}workflow_leases l ON l.workflow = w.id
 WHERE w.workflow_id = %(workflow_id)s::text

@@ -3,26 +3,18 @@
 -- The workflow row is locked before the signal row, as by a delivery, so that the two cannot deadlock. A moment computed
 -- at an earlier suspension of the same step stands.
 WITH locked AS MATERIALIZED (
-    SELECT w.id, w.run
+    SELECT w.id, w.run, %(step_name)s::text AS step_name
     FROM {prefix}workflows w
     WHERE w.workflow_id = %(workflow_id)s::text
       AND w.status NOT IN (4 /* COMPLETED */, 5 /* FAILED */, 6 /* CANCELLED */)
-      AND (%(token)s::uuid IS NULL OR EXISTS (
-          SELECT 1 FROM {prefix}workflow_leases l WHERE l.workflow = w.id AND l.token = %(token)s::uuid FOR KEY SHARE
-      ))
-    FOR UPDATE OF w
+      AND {{workflow/parts/fenced}}
+    FOR NO KEY UPDATE OF w
 ), met AS (
-    INSERT INTO {prefix}workflow_signals AS s (workflow, run, signal_name, waiting_step)
-    SELECT locked.id, locked.run, %(signal)s::text, %(step_name)s::text
-    FROM locked
-    WHERE %(signal)s::text IS NOT NULL
-    ON CONFLICT (workflow, run, signal_name) DO UPDATE
-    SET waiting_step = CASE WHEN cardinality(s.payloads) > s.consumed THEN NULL ELSE EXCLUDED.waiting_step END
-    RETURNING s.waiting_step
+    {{workflow/parts/await_signal}}
 ), waits AS (
     SELECT locked.id, locked.run
     FROM locked
-    WHERE NOT EXISTS (SELECT FROM met WHERE met.waiting_step IS NULL)
+    WHERE NOT EXISTS (SELECT FROM met WHERE met.came)
 ), step AS (
     INSERT INTO {prefix}workflow_steps AS s
         (workflow, run, step_name, step_type, status, wake_at, signal_name, signal_timeout_at)

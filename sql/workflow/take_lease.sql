@@ -17,12 +17,12 @@ WITH workflow AS (
           WHERE l.workflow = workflow.id AND l.token <> %(token)s::uuid AND l.expires_at > clock_timestamp()
       )
 ), taken AS (
-    INSERT INTO {prefix}workflow_leases AS l (workflow, token, holder, expires_at)
-    SELECT free.id, %(token)s::uuid, %(holder)s::text, clock_timestamp() + %(duration)s::interval
+    INSERT INTO {prefix}workflow_leases AS l (workflow, token, holder, expires_at, lock_key)
+    SELECT free.id, %(token)s::uuid, %(holder)s::text, clock_timestamp() + %(duration)s::interval, %(key)s::bigint
     FROM free
     ON CONFLICT (workflow) DO UPDATE
     SET token = EXCLUDED.token, holder = EXCLUDED.holder, expires_at = EXCLUDED.expires_at,
-        acquired_at = clock_timestamp()
+        lock_key = EXCLUDED.lock_key, acquired_at = clock_timestamp()
     WHERE l.expires_at IS NULL OR l.expires_at <= clock_timestamp() OR l.token = EXCLUDED.token
     RETURNING l.token, l.expires_at
 )

@@ -5,14 +5,13 @@ A server may plan a prepared statement once for all parameters: a plan that is g
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
+from _explain import MODES, explain, nodes, sequential, touched
 
 from promin_postgres._statement import SqlNames, Statement
 from promin_postgres.workflow.storage import _statements as workflow
@@ -42,11 +41,16 @@ SELECT n, 1, 'go', ARRAY['1'::json], ARRAY[now()] FROM generate_series(1, {ROWS}
 INSERT INTO wf_workflow_leases (workflow, token, holder, expires_at)
 SELECT n, ('{TOKEN}' || lpad(n::text, 5, '0'))::uuid, 'x', now() + (n - 25000.5) * interval '1 hour'
 FROM generate_series(1, {ROWS}) n;
+INSERT INTO wf_step_queue (workflow, definition, workflow_id, step_name, queue, priority)
+SELECT n, 'workflow:n@', 'w' || n, 's1', 'default', 5 FROM generate_series(1, {ROWS}) n;
 """
 MINE = f"{TOKEN}25000"
+NO_TASK = {"task": None, "claimed_by": None, "task_lease": None}
+BELL = {"bells": "public.wf_", "ring": False}
 STEP = {
     "workflow_id": ONE,
     "token": MINE,
+    **NO_TASK,
     "step_name": "s1",
     "status": 4,
     "result": "1",
@@ -63,18 +67,31 @@ CASES: dict[str, tuple[Statement, dict[str, Any], int]] = {
     "load_step_attempts": (workflow.LOAD_STEP_ATTEMPTS, {"workflow_id": ONE, "step_name": None, "run": None}, 20),
     "load_signals": (workflow.LOAD_SIGNALS, {"workflow_id": ONE}, 30),
     "load_run_history": (workflow.LOAD_RUN_HISTORY, {"workflow_id": ONE, "limit": 100, "offset": 0}, 30),
-    "standing": (workflow.STANDING, {"workflow_id": ONE}, 20),
-    "begin_run": (workflow.BEGIN_RUN, {"workflow_id": "w500", "token": f"{TOKEN}00500"}, 30),
+    "standing": (workflow.STANDING, {"workflow_id": ONE, "token": MINE, **NO_TASK}, 20),
+    "begin_run": (workflow.BEGIN_RUN, {"workflow_id": "w500", "token": f"{TOKEN}00500", **NO_TASK}, 30),
     "save_step": (workflow.SAVE_STEP, {**STEP, "step_type": 1, "metadata": None}, 60),
     "save_step: new": (workflow.SAVE_STEP, {**STEP, "step_name": "new", "step_type": 1, "metadata": None}, 60),
     "save_task": (workflow.SAVE_TASK, {**STEP, "step_name": "s2", "task_index": 0}, 80),
     "end_run": (
         workflow.END_RUN,
-        {"workflow_id": "w500", "token": f"{TOKEN}00500", "status": 4, "result": "1", "error": None},
+        {
+            "workflow_id": "w500",
+            "token": f"{TOKEN}00500",
+            **NO_TASK,
+            **BELL,
+            "wakes": False,
+            "status": 4,
+            "result": "1",
+            "error": None,
+        },
         30,
     ),
-    "cancel_workflow": (workflow.CANCEL_WORKFLOW, {"workflow_id": "w500", "cascade": False}, 60),
-    "cancel_workflow: cascade": (workflow.CANCEL_WORKFLOW, {"workflow_id": "w12500", "cascade": True}, 1_500),
+    "cancel_workflow": (workflow.CANCEL_WORKFLOW, {"workflow_id": "w500", "cascade": False, "wakes": True, **BELL}, 60),
+    "cancel_workflow: cascade": (
+        workflow.CANCEL_WORKFLOW,
+        {"workflow_id": "w12500", "cascade": True, "wakes": True, **BELL},
+        1_500,
+    ),
     "deliver_signal": (
         workflow.DELIVER_SIGNAL,
         {"workflow_id": "w500", "signal_name": "go", "payload": "1"},
@@ -85,6 +102,7 @@ CASES: dict[str, tuple[Statement, dict[str, Any], int]] = {
         {
             "workflow_id": "w500",
             "token": f"{TOKEN}00500",
+            **NO_TASK,
             "step_name": "s1",
             "step_type": 6,
             "until": None,
@@ -99,11 +117,17 @@ CASES: dict[str, tuple[Statement, dict[str, Any], int]] = {
         {
             "workflow_id": "w1",
             "token": None,
+            **NO_TASK,
             "steps": None,
             "keep_version": True,
             "version": None,
             "keep_input": True,
             "input": None,
+            "on_workers": False,
+            "ends_in_task": False,
+            "deadline": None,
+            "deadline_at": None,
+            **BELL,
         },
         80,
     ),
@@ -156,45 +180,6 @@ def connection(promin_server: Any, promin_template: str) -> Iterator[psycopg.Con
         connection.execute("VACUUM ANALYZE")
         yield connection
     promin_server.drop_database(name)
-
-
-def explain(connection: psycopg.Connection[Any], query: str, params: dict[str, Any], mode: str) -> dict[str, Any]:
-    """The plan that PREPARE and EXECUTE lead to, with what it did; nothing stays written."""
-    order = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", query)))
-    assert set(order) == params.keys()
-    numbered = re.sub(r"%\((\w+)\)s", lambda m: f"${order.index(m[1]) + 1}", query)
-    with connection.transaction(force_rollback=True):
-        connection.execute(sql.SQL("SET LOCAL plan_cache_mode = {}").format(sql.Identifier(mode)))
-        connection.execute(f"PREPARE hot AS {numbered}".encode())
-        try:
-            arguments = sql.SQL(", ").join(sql.Literal(params[name]) for name in order)
-            execute = sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE hot({})").format(arguments)
-            row = connection.execute(execute).fetchone()
-        finally:
-            connection.execute("DEALLOCATE hot")
-    assert row is not None
-    plan: dict[str, Any] = row[0][0]["Plan"]
-    return plan
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for below in plan.get("Plans", ()):
-        yield from nodes(below)
-
-
-def touched(node: dict[str, Any]) -> int:
-    """Rows that a node gave, and those that it looked at in vain, over all its loops."""
-    rows = node["Actual Rows"] + sum(node[key] for key in node if key.startswith("Rows Removed"))
-    return int(rows * node["Actual Loops"])
-
-
-def sequential(plan: dict[str, Any]) -> list[str]:
-    """The tables that were read from end to end."""
-    return [n["Relation Name"] for n in nodes(plan) if n["Node Type"] == "Seq Scan" and n["Actual Loops"]]
-
-
-MODES = ["force_generic_plan", "force_custom_plan"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def work(ctx: Any) -> None: ...
 
 
 def add(definition: Definition, name: str, depends_on: Any = None, **options: Any) -> Definition:
-    return definition.with_step(name, work, **{"depends_on": depends_on, "retry": None, "timeout": None} | options)
+    return definition.with_step(name, work, depends_on=depends_on, **options)
 
 
 def of(**graph: Any) -> Definition:
@@ -107,10 +107,18 @@ def test_odd_names_are_names(name: str) -> None:
         ("timeout", {"timeout": "soon"}),
         ("depends_on", {"depends_on": ["a", "a"]}),
         ("depends_on", {"depends_on": 5}),
+        ("on_failure", {"on_failure": "explode"}),
+        ("compensate", {"compensate": "no function"}),
+        ("transactional", {"transactional": 1}),
+        ("queue", {"queue": ""}),
+        ("priority", {"priority": 11}),
+        ("priority", {"priority": -1}),
+        ("priority", {"priority": True}),
+        ("retry_if", {"retry_if": ValueError("no function")}),
     ],
 )
 def test_what_is_wrong_with_one_step_is_refused_at_once(argument: str, options: dict[str, Any]) -> None:
-    given = {"name": "new", "function": work, "depends_on": None, "retry": None, "timeout": None} | options
+    given: dict[str, Any] = {"name": "new", "function": work} | options
     with pytest.raises(InvalidArgument) as caught:
         of(taken=None).with_step(**given)
     assert caught.value.argument == argument

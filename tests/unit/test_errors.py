@@ -27,6 +27,8 @@ EXAMPLES = [
     errors.WorkflowSuspended(workflow_id="w", signal="paid"),
     errors.WorkflowCancelled(workflow_id="w"),
     errors.WorkflowInFlight(workflow_id="w"),
+    errors.DeadlineExceeded(workflow_id="w"),
+    errors.NonRetryable("declined"),
     errors.DefinitionChanged(workflow_id="w", differences=["a step was added"], steps=["s"]),
 ]
 

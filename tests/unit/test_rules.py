@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from promin_postgres.workflow.storage import StepState
 def of(**graph: Any) -> Definition:
     definition = Definition(name="w")
     for name, depends_on in graph.items():
-        definition = definition.with_step(name, print, depends_on=depends_on, retry=None, timeout=None)
+        definition = definition.with_step(name, print, depends_on=depends_on)
     return definition
 
 
@@ -135,6 +136,12 @@ def test_differences_name_each_step_that_is_new_gone_or_rewired() -> None:
     assert differences(of(a=[], b=[]), recorded(of(a=[], b=["a"]))) == {
         "b": "step 'b' depended on ['a'] and now on nothing"
     }
+
+
+def test_a_step_that_became_one_of_another_kind_is_a_difference() -> None:
+    before = recorded(of(a=[]))
+    before["a"] = attrs.evolve(before["a"], step_type=StepType.SLEEP)
+    assert differences(of(a=[]), before) == {"a": "step 'a' was of the kind sleep and is now of the kind step"}
 
 
 def test_a_completed_step_that_is_gone_matters_only_beside_other_differences() -> None:

@@ -5,18 +5,51 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Mapping
+from datetime import timedelta
+from typing import Protocol
 
-from promin_postgres.lookups import StepStatus
+from promin_postgres.lookups import StepStatus, StepType
+from promin_postgres.workflow.definition._function import body_of
 from promin_postgres.workflow.definition._records import Definition
-from promin_postgres.workflow.storage._records import StepSpec, StepState
+from promin_postgres.workflow.definition._steps import DEFAULT_QUEUE
+from promin_postgres.workflow.storage._records import StepSpec
+
+DONE = (StepStatus.COMPLETED, StepStatus.SKIPPED)
 
 
-def specs(definition: Definition) -> tuple[StepSpec, ...]:
-    """The steps as they are recorded when a run begins."""
-    return tuple(StepSpec(step_name=step.name, depends_on=step.depends_on) for step in definition.steps.values())
+class Recorded(Protocol):
+    """A step as it is recorded."""
+
+    @property
+    def status(self) -> StepStatus: ...
+
+    @property
+    def step_type(self) -> StepType: ...
+
+    @property
+    def depends_on(self) -> tuple[str, ...]: ...
+
+    @property
+    def attempt(self) -> int: ...
 
 
-def differences(definition: Definition, recorded: Mapping[str, StepState]) -> dict[str, str]:
+def specs(definition: Definition, *, queue: str = DEFAULT_QUEUE) -> tuple[StepSpec, ...]:
+    """The steps as they are recorded when a run begins; `queue` is that of those that name none."""
+    return tuple(
+        StepSpec(
+            step_name=step.name,
+            step_type=step.kind,
+            depends_on=step.depends_on,
+            queue=queue if step.queue == DEFAULT_QUEUE else step.queue,
+            priority=step.priority,
+            pause=None if step.pause is None or step.pause.seconds is None else timedelta(seconds=step.pause.seconds),
+            until=None if step.pause is None else step.pause.until,
+        )
+        for step in definition.steps.values()
+    )
+
+
+def differences(definition: Definition, recorded: Mapping[str, Recorded]) -> dict[str, str]:
     """For each step that is not as it was recorded, what differs; empty when the run can go on with `definition`.
 
     The order of declaration alone is no difference, and neither is a completed step that is gone: it was left over
@@ -26,11 +59,15 @@ def differences(definition: Definition, recorded: Mapping[str, StepState]) -> di
     for name, step in definition.steps.items():
         if name not in recorded:
             found[name] = f"step {name!r} is new"
+        elif step.kind != recorded[name].step_type:
+            before, now = recorded[name].step_type.name.lower(), step.kind.name.lower()
+            found[name] = f"step {name!r} was of the kind {before} and is now of the kind {now}"
         elif set(step.depends_on) != set(recorded[name].depends_on):
-            before, now = (list(names) or "nothing" for names in (recorded[name].depends_on, step.depends_on))
-            found[name] = f"step {name!r} depended on {before} and now on {now}"
-    gone = [name for name in recorded if name not in definition.steps]
-    if found or any(recorded[name].status != StepStatus.COMPLETED for name in gone):
+            names = [list(names) or "nothing" for names in (recorded[name].depends_on, step.depends_on)]
+            found[name] = f"step {name!r} depended on {names[0]} and now on {names[1]}"
+    is_function = body_of(definition) is not None  # what it asks for is not known before it does
+    gone = [] if is_function else [name for name in recorded if name not in definition.steps]
+    if found or any(recorded[name].status not in DONE for name in gone):
         found.update({name: f"step {name!r} is gone" for name in gone})
     return found
 
@@ -38,7 +75,7 @@ def differences(definition: Definition, recorded: Mapping[str, StepState]) -> di
 class Progress:
     """Which steps of a run can start. Each dependency is looked at once, however many steps there are."""
 
-    def __init__(self, definition: Definition, recorded: Mapping[str, StepState]) -> None:
+    def __init__(self, definition: Definition, recorded: Mapping[str, Recorded]) -> None:
         self._definition = definition
         self._missing = {name: len(step.depends_on) for name, step in definition.steps.items()}
         self._ready: deque[str] = deque()
@@ -49,12 +86,12 @@ class Progress:
         for name, state in recorded.items():
             if name not in definition.steps:
                 continue
-            if state.status == StepStatus.COMPLETED:
+            if state.status in DONE:
                 self._done.add(name)
                 self._count_down(name)
             elif state.attempt:
                 self._attempts[name] = state.attempt
-                if state.status == StepStatus.FAILED:
+                if state.status in (StepStatus.FAILED, StepStatus.COMPENSATED):
                     self._forgiven[name] = state.attempt
         self._ready.extend(name for name in definition.steps if self._can_start(name))
 
@@ -79,6 +116,10 @@ class Progress:
         self._attempts[name] = attempt = self._attempts.get(name, 0) + 1
         return name, attempt
 
+    def attempt(self, name: str) -> int:
+        """The number of the last attempt at a step."""
+        return self._attempts.get(name, 0)
+
     def tries(self, name: str) -> int:
         """How many attempts count against the step's retry policy.
 
@@ -86,6 +127,23 @@ class Progress:
         failure before the run was resumed do not.
         """
         return self._attempts.get(name, 0) - self._forgiven.get(name, 0)
+
+    def put_back(self, name: str) -> None:
+        """What was taken was no attempt: the step waits for something. Its next attempt has the same number."""
+        self._attempts[name] -= 1
+
+    def wake_up(self, name: str) -> None:
+        """A step that was put back can start."""
+        self._ready.append(name)
+
+    def forgive(self, name: str) -> None:
+        """A step that failed for good is ready again, and its policy begins anew."""
+        self._forgiven[name] = self._attempts[name]
+        self._ready.append(name)
+
+    def is_wanted(self, name: str) -> bool:
+        """Whether a step that is not done depends on this one."""
+        return any(dependent not in self._done for dependent in self._definition.dependents[name])
 
     def complete(self, name: str) -> None:
         """A step is done: whatever waited for nothing else becomes ready."""

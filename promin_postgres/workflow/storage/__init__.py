@@ -2,11 +2,22 @@
 
 from promin_postgres._error_record import ErrorRecord
 from promin_postgres.workflow.storage._async import AsyncPostgresWorkflowStorage
+from promin_postgres.workflow.storage._driving import (
+    RunRecord,
+    StepRecord,
+    TaskOutcome,
+    TaskRecord,
+    UndoingRecord,
+    WaitRecord,
+)
 from promin_postgres.workflow.storage._records import (
     Lease,
     StepAttempt,
+    StepInput,
+    StepSettlement,
     StepSpec,
     StepState,
+    TaskHold,
     TaskState,
     WorkflowRun,
     WorkflowSignal,
@@ -19,10 +30,19 @@ __all__ = [
     "ErrorRecord",
     "Lease",
     "PostgresWorkflowStorage",
+    "RunRecord",
     "StepAttempt",
+    "StepInput",
+    "StepRecord",
+    "StepSettlement",
     "StepSpec",
     "StepState",
+    "TaskHold",
+    "TaskOutcome",
+    "TaskRecord",
     "TaskState",
+    "UndoingRecord",
+    "WaitRecord",
     "WorkflowRun",
     "WorkflowSignal",
     "WorkflowState",

@@ -11,19 +11,24 @@ from typing import Self
 import psycopg
 
 from promin_postgres._arguments import check_text
+from promin_postgres._statement import SqlNames
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.database import AsyncDatabase, AsyncDatabaseSource
 from promin_postgres.errors import InvalidArgument
 from promin_postgres.locks import AsyncSessionLocks
 from promin_postgres.lookups import async_seed_lookups, async_validate_lookups
-from promin_postgres.workflow.storage._async_leases import AsyncLeases
+from promin_postgres.workflow.storage._async_elements import AsyncElements
+from promin_postgres.workflow.storage._async_forks import AsyncForks
+from promin_postgres.workflow.storage._async_overseer import AsyncOverseer
 from promin_postgres.workflow.storage._async_runs import AsyncRuns
 from promin_postgres.workflow.storage._async_steps import AsyncSteps
+from promin_postgres.workflow.storage._async_tasks import AsyncTasks
 from promin_postgres.workflow.storage._async_waits import AsyncWaits
+from promin_postgres.workflow.storage._async_watch import AsyncWatch
 from promin_postgres.workflow.storage._statements import RELEASE_LEASE
 
 
-class AsyncPostgresWorkflowStorage(AsyncRuns, AsyncSteps, AsyncWaits, AsyncLeases):
+class AsyncPostgresWorkflowStorage(AsyncRuns, AsyncSteps, AsyncElements, AsyncTasks, AsyncWaits, AsyncForks):
     """Workflows, their runs, steps, attempts, signals and leases, in one schema under one table prefix.
 
     Made by `create`. Safe to share between threads and tasks. Every writing method takes `connection=`, to write in the
@@ -46,9 +51,16 @@ class AsyncPostgresWorkflowStorage(AsyncRuns, AsyncSteps, AsyncWaits, AsyncLease
         self.instance_id = instance_id
         self._owns_db = owns_db
         self._sql = db.executor(schema=schema, table_prefix=table_prefix)
+        self.watch = AsyncWatch(self._sql)
+        self.overseer = AsyncOverseer(self._sql)
         self._locks = AsyncSessionLocks(db) if use_advisory_locks else None
         self._lock_duration = timedelta(seconds=lock_duration)
         self._keeper = None if use_advisory_locks else self._make_keeper()
+
+    @property
+    def names(self) -> SqlNames:
+        """Where the tables are and how their names begin."""
+        return self._sql.names
 
     @classmethod
     async def create(
@@ -113,6 +125,8 @@ class AsyncPostgresWorkflowStorage(AsyncRuns, AsyncSteps, AsyncWaits, AsyncLease
         if self._keeper is not None and (tokens := self._keeper.close()):
             with suppress(psycopg.Error):  # they run out by themselves
                 await self._sql.execute(RELEASE_LEASE, {"tokens": tokens})
+        await self.watch.close()
+        await self.overseer.close()
         if self._locks is not None:
             await self._locks.close()
         if self._owns_db:

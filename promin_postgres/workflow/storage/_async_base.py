@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from promin_postgres.database import AsyncExecutor
@@ -17,12 +19,27 @@ class AsyncStorageBase:
     _sql: AsyncExecutor
     instance_id: str
 
+    @asynccontextmanager
+    async def _transaction(self, connection: Any) -> AsyncIterator[Any]:
+        """The caller's connection, or one of our own with a transaction open, for what takes several statements."""
+        if connection is not None:
+            yield connection
+        else:
+            async with self._sql.db.transaction() as own:
+                yield own
+
+    def _bells(self, connection: Any) -> dict[str, Any]:
+        """What statements ring with (sql/bell/parts/rings.sql); a caller's transaction may be open for long."""
+        names = self._sql.names
+        return {"bells": f"{names.schema}.{names.table_prefix}", "ring": connection is not None}
+
     async def _refuse(self, workflow_id: str, lease: Lease | None, connection: Any, *, taken: str) -> Exception:
         """The error for a write that found nothing to do; `taken` names what stands in its way if nothing else does."""
-        row = await self._sql.fetch_one(STANDING, {"workflow_id": workflow_id}, connection=connection)
+        params = {"workflow_id": workflow_id} | fence(lease)
+        row = await self._sql.fetch_one(STANDING, params, connection=connection)
         if row is None:
             return NotFound("workflow", workflow_id)
-        if lease is not None and row["token"] != lease.token:
+        if not row["may_write"]:
             return LeaseLost(f"workflow {shown(workflow_id)}")
         status = WorkflowStatus(row["status"])
         if status is WorkflowStatus.CANCELLED:
@@ -32,5 +49,12 @@ class AsyncStorageBase:
         return AlreadyExists(taken, workflow_id)
 
 
-def token_of(lease: Lease | None) -> str | None:
-    return None if lease is None else lease.token
+def fence(lease: Lease | None) -> dict[str, Any]:
+    """A lease as statements ask for it (sql/workflow/parts/fenced.sql)."""
+    task = None if lease is None else lease.task
+    return {
+        "token": None if lease is None else lease.token,
+        "task": None if task is None else task.id,
+        "claimed_by": None if task is None else task.claimed_by,
+        "task_lease": None if task is None else task.number,
+    }

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from promin_postgres._arguments import check_text
 from promin_postgres.database import AsyncDatabase
-from promin_postgres.errors import LeaseLost, NotFound, shown
+from promin_postgres.errors import InvalidArgument, LeaseLost, NotFound, shown
 from promin_postgres.locks import AsyncSessionLocks, LeaseKeeper, advisory_key
 from promin_postgres.workflow.storage import _statements as sql
 from promin_postgres.workflow.storage._async_base import AsyncStorageBase
@@ -71,13 +71,14 @@ class AsyncLeases(AsyncStorageBase):
 
     async def release_lock(self, lease: Lease) -> None:
         """Give a lease back; does nothing when it is lost already. Source: sql/workflow/release_lease.sql."""
+        token = _token(lease)
         if self._keeper is not None:
-            self._keeper.discard(lease.token)
+            self._keeper.discard(token)
         try:
-            await self._sql.execute(sql.RELEASE_LEASE, {"tokens": [lease.token]})
+            await self._sql.execute(sql.RELEASE_LEASE, {"tokens": [token]})
         finally:
             if self._locks is not None:
-                await self._locks.unlock(self._key(lease.workflow_id), owner=lease.token)
+                await self._locks.unlock(self._key(lease.workflow_id), owner=token)
 
     async def heartbeat(self, lease: Lease) -> Lease:
         """Renew a lease now. Those of this storage are renewed by a thread anyway; this one asks the server.
@@ -90,26 +91,28 @@ class AsyncLeases(AsyncStorageBase):
 
         Source: sql/workflow/extend_lease.sql.
         """
-        asked = time.monotonic()
+        asked, token = time.monotonic(), _token(lease)
         params = {
-            "tokens": [lease.token],
+            "tokens": [token],
             "duration": None if self._locks is not None else self._lock_duration,
         }
         row = await self._sql.fetch_one(sql.EXTEND_LEASE, params)
         if row is None or not await self._has_session_lock(lease):
             raise LeaseLost(f"workflow {shown(lease.workflow_id)}")
         if self._keeper is not None:
-            self._keeper.add(lease.token, lease.workflow_id, renewed=asked)
-        return Lease(workflow_id=lease.workflow_id, token=lease.token, expires_at=row["expires_at"])
+            self._keeper.add(token, lease.workflow_id, renewed=asked)
+        return Lease(workflow_id=lease.workflow_id, token=token, expires_at=row["expires_at"])
 
     async def _has_session_lock(self, lease: Lease) -> bool:
-        return self._locks is None or await self._locks.check(self._key(lease.workflow_id), owner=lease.token)
+        return self._locks is None or await self._locks.check(self._key(lease.workflow_id), owner=_token(lease))
 
     def holds(self, lease: Lease) -> bool:
         """Whether the lease is held, as far as this process knows without asking the server."""
+        if lease.task is not None:
+            return lease.task.is_alive is None or lease.task.is_alive()
         if self._locks is not None:
-            return self._locks.holds(self._key(lease.workflow_id), owner=lease.token)
-        return self._keeper is not None and self._keeper.holds(lease.token)
+            return self._locks.holds(self._key(lease.workflow_id), owner=_token(lease))
+        return self._keeper is not None and self._keeper.holds(_token(lease))
 
     def _make_keeper(self) -> LeaseKeeper:
         names, seconds = self._sql.names, self._lock_duration.total_seconds()
@@ -125,3 +128,9 @@ class AsyncLeases(AsyncStorageBase):
     def _key(self, workflow_id: str) -> int:
         names = self._sql.names
         return advisory_key("workflow", names.schema, names.table_prefix, workflow_id)
+
+
+def _token(lease: Lease) -> str:
+    if lease.token is None:
+        raise InvalidArgument("lease", lease, "is that of a task: its worker renews it")
+    return lease.token

@@ -7,10 +7,11 @@ from typing import Any
 
 from promin_postgres._arguments import MAX_NAME, check_text, encode_optional
 from promin_postgres._time import Seconds, check_moment
+from promin_postgres.codec import Encoded
 from promin_postgres.errors import InvalidArgument
 from promin_postgres.lookups import StepType
 from promin_postgres.workflow.storage import _statements as sql
-from promin_postgres.workflow.storage._async_base import AsyncStorageBase, token_of
+from promin_postgres.workflow.storage._async_base import AsyncStorageBase, fence
 from promin_postgres.workflow.storage._records import Lease, WorkflowSignal
 from promin_postgres.workflow.storage._values import optional_duration, workflow_signal
 
@@ -57,7 +58,7 @@ class AsyncWaits(AsyncStorageBase):
             "pause": None if isinstance(until, datetime) else optional_duration("until", until),
             "signal": None if signal is None else check_text("signal", signal, limit=MAX_NAME),
             "timeout": optional_duration("timeout", timeout),
-            "token": token_of(lease),
+            **fence(lease),
         }
         row = await self._sql.fetch_one(sql.SUSPEND_WORKFLOW, params, connection=connection)
         if row is None:
@@ -77,17 +78,42 @@ class AsyncWaits(AsyncStorageBase):
             CodecError: The payload does not encode.
             InvalidArgument: The run has ended.
 
-        Source: sql/workflow/deliver_signal.sql. No delivery that returned is lost, and their order is kept.
+        Source: sql/workflow/deliver_signal.sql, wake_for_signal.sql. No delivery that returned is lost, and their order
+        is kept.
         """
-        params = {
+        which = {
             "workflow_id": check_text("workflow_id", workflow_id),
             "signal_name": check_text("signal_name", signal_name, limit=MAX_NAME),
-            "payload": encode_optional(payload, f"signal {signal_name!r}"),
         }
-        row = await self._sql.fetch_one(sql.DELIVER_SIGNAL, params, connection=connection)
+        encoded = encode_optional(payload, f"signal {signal_name!r}")
+        async with self._transaction(connection) as inside:
+            row = await self._sql.fetch_one(sql.DELIVER_SIGNAL, which | {"payload": encoded}, connection=inside)
+            if row is not None and row["awaited"]:
+                await self._sql.fetch_one(sql.WAKE_FOR_SIGNAL, which | self._bells(connection), connection=inside)
         if row is None:
             raise await self._refuse(workflow_id, None, connection, taken="signal to workflow")
         return bool(row["awaited"])
+
+    async def take_signal(
+        self, workflow_id: str, step_name: str, signal: str, *, lease: Lease | None = None, connection: Any = None
+    ) -> Encoded | None:
+        """The payload that a step was given, or the next one that no step was given yet; None when there is none.
+
+        Raises:
+            NotFound, LeaseLost
+
+        Source: sql/workflow/take_signal.sql. Each payload goes to one step, and that step gets the same one again.
+        """
+        params = {
+            "workflow_id": check_text("workflow_id", workflow_id),
+            "step_name": check_text("step_name", step_name, limit=MAX_NAME),
+            "signal": check_text("signal", signal, limit=MAX_NAME),
+            **fence(lease),
+        }
+        row = await self._sql.fetch_one(sql.TAKE_SIGNAL, params, connection=connection)
+        if row is None:
+            raise await self._refuse(workflow_id, lease, connection, taken="signal to workflow")
+        return None if row["index"] is None else Encoded(row["payload"])
 
     async def load_signals(self, workflow_id: str) -> list[WorkflowSignal]:
         """The signals delivered to the current run, oldest first. Source: sql/workflow/load_signals.sql."""

@@ -12,19 +12,24 @@ from typing import Self
 import psycopg
 
 from promin_postgres._arguments import check_text
+from promin_postgres._statement import SqlNames
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.database import Database, DatabaseSource
 from promin_postgres.errors import InvalidArgument
 from promin_postgres.locks import SessionLocks
 from promin_postgres.lookups import seed_lookups, validate_lookups
-from promin_postgres.workflow.storage._sync_leases import Leases
+from promin_postgres.workflow.storage._sync_elements import Elements
+from promin_postgres.workflow.storage._sync_forks import Forks
+from promin_postgres.workflow.storage._sync_overseer import Overseer
 from promin_postgres.workflow.storage._sync_runs import Runs
 from promin_postgres.workflow.storage._sync_steps import Steps
+from promin_postgres.workflow.storage._sync_tasks import Tasks
 from promin_postgres.workflow.storage._sync_waits import Waits
+from promin_postgres.workflow.storage._sync_watch import Watch
 from promin_postgres.workflow.storage._statements import RELEASE_LEASE
 
 
-class PostgresWorkflowStorage(Runs, Steps, Waits, Leases):
+class PostgresWorkflowStorage(Runs, Steps, Elements, Tasks, Waits, Forks):
     """Workflows, their runs, steps, attempts, signals and leases, in one schema under one table prefix.
 
     Made by `create`. Safe to share between threads and tasks. Every writing method takes `connection=`, to write in the
@@ -47,9 +52,16 @@ class PostgresWorkflowStorage(Runs, Steps, Waits, Leases):
         self.instance_id = instance_id
         self._owns_db = owns_db
         self._sql = db.executor(schema=schema, table_prefix=table_prefix)
+        self.watch = Watch(self._sql)
+        self.overseer = Overseer(self._sql)
         self._locks = SessionLocks(db) if use_advisory_locks else None
         self._lock_duration = timedelta(seconds=lock_duration)
         self._keeper = None if use_advisory_locks else self._make_keeper()
+
+    @property
+    def names(self) -> SqlNames:
+        """Where the tables are and how their names begin."""
+        return self._sql.names
 
     @classmethod
     def create(
@@ -114,6 +126,8 @@ class PostgresWorkflowStorage(Runs, Steps, Waits, Leases):
         if self._keeper is not None and (tokens := self._keeper.close()):
             with suppress(psycopg.Error):  # they run out by themselves
                 self._sql.execute(RELEASE_LEASE, {"tokens": tokens})
+        self.watch.close()
+        self.overseer.close()
         if self._locks is not None:
             self._locks.close()
         if self._owns_db:

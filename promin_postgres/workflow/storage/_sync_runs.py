@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from promin_postgres._arguments import MAX_NAME, check_count, check_optional_text, check_text, encode_optional
@@ -13,12 +13,14 @@ from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.errors import AlreadyExists, InvalidArgument, NotFound
 from promin_postgres.lookups import WorkflowStatus
 from promin_postgres.workflow.storage import _statements as sql
-from promin_postgres.workflow.storage._sync_base import StorageBase, token_of
+from promin_postgres.workflow.storage._sync_base import StorageBase, fence
 from promin_postgres.workflow.storage._records import Lease, StepSpec, WorkflowRun, WorkflowState
 from promin_postgres.workflow.storage._values import (
     check_member,
-    encode_metadata,
+    check_parent,
+    deadline_of,
     encode_steps,
+    new_run,
     step_state,
     workflow_run,
     workflow_state,
@@ -40,8 +42,10 @@ class Runs(StorageBase):
         namespace: str | None = None,
         version: str | None = None,
         parent_workflow_id: str | None = None,
+        parent_step: str | None = None,
         input: Any = None,  # noqa: A002 - the field's own word
         metadata: Mapping[str, Any] | None = None,
+        deadline: Seconds | datetime | None = None,
         connection: Any = None,
     ) -> None:
         """Record a workflow, pending, with the steps of its first run.
@@ -49,34 +53,28 @@ class Runs(StorageBase):
         Args:
             workflow_id: Of any length; unique within the table prefix.
             steps: In the order of the definition. Steps may also come later, as they are saved.
-            parent_workflow_id: The workflow that this one is cancelled with.
+            parent_workflow_id, parent_step: The workflow that this one is cancelled with, and its step that waits for
+                this one's end.
+            deadline: When the run must be over: a moment, or seconds or a timedelta from now.
             input: Anything that JSON can carry.
             connection: Write in this connection's transaction.
 
         Raises:
             AlreadyExists: The id is taken.
             NotFound: There is no such parent.
+            WorkflowCancelled: The parent is cancelled.
             CodecError: The input or the metadata does not encode.
 
         Source: sql/workflow/create_workflow.sql. Of concurrent creators of one id exactly one succeeds.
         """
-        params = {
-            "workflow_id": check_text("workflow_id", workflow_id),
-            "workflow_name": check_text("workflow_name", workflow_name, limit=MAX_NAME),
-            "workflow_type": check_optional_text("workflow_type", workflow_type),
-            "namespace": check_optional_text("namespace", namespace),
-            "version": check_optional_text("version", version),
-            "parent_workflow_id": None
-            if parent_workflow_id is None
-            else check_text("parent_workflow_id", parent_workflow_id),
-            "input": encode_optional(input, "input"),
-            "metadata": encode_metadata(metadata, "metadata"),
-            "steps": encode_steps(steps),
-        }
+        params = new_run(
+            workflow_id, workflow_name=workflow_name, steps=steps, workflow_type=workflow_type, namespace=namespace,
+            version=version, parent_workflow_id=parent_workflow_id, parent_step=parent_step, given=input,
+            metadata=metadata, deadline=deadline,
+        )  # fmt: skip
         row = self._sql.fetch_one(sql.CREATE_WORKFLOW, params, connection=connection)
-        if row is None or not row["parent_found"]:
-            raise NotFound("parent workflow", parent_workflow_id)
-        if not row["created"]:
+        if row is None or not row["created"]:
+            check_parent(row, parent_workflow_id)
             raise AlreadyExists("workflow", workflow_id)
 
     def load_workflow(self, workflow_id: str, *, connection: Any = None) -> WorkflowState | None:
@@ -129,7 +127,7 @@ class Runs(StorageBase):
 
         Source: sql/workflow/begin_run.sql.
         """
-        params = {"workflow_id": check_text("workflow_id", workflow_id), "token": token_of(lease)}
+        params = {"workflow_id": check_text("workflow_id", workflow_id)} | fence(lease)
         if self._sql.fetch_one(sql.BEGIN_RUN, params, connection=connection) is None:
             raise self._refuse(workflow_id, lease, connection, taken="run of workflow")
 
@@ -172,16 +170,22 @@ class Runs(StorageBase):
             "status": int(status),
             "result": result,
             "error": error,
-            "token": token_of(lease),
+            **fence(lease),
+            **self._bells(connection),
         }
-        if self._sql.fetch_one(sql.END_RUN, params, connection=connection) is None:
+        row = self._sql.fetch_one(sql.END_RUN, params | {"wakes": False}, connection=connection)
+        if row is not None and row["has_parent"]:
+            with self._transaction(connection) as inside:
+                row = self._sql.fetch_one(sql.END_RUN, params | {"wakes": True}, connection=inside)
+                self._wake_parent(workflow_id, inside, connection)
+        if row is None or row["run"] is None:
             raise self._refuse(workflow_id, lease, connection, taken="end of workflow")
 
     def cancel_workflow(self, workflow_id: str, *, cascade: bool = False, connection: Any = None) -> int:
         """Cancel a run that has not ended; its driver learns of it at its next checkpoint.
 
         Args:
-            cascade: Cancel every unfinished descendant too, but for those that are being created at this moment.
+            cascade: Cancel every unfinished descendant too.
 
         Returns:
             How many workflows were cancelled by this call; 0 when it was cancelled already, or when the answer was
@@ -191,16 +195,33 @@ class Runs(StorageBase):
             NotFound
             InvalidArgument: The run is completed or failed.
 
-        Source: sql/workflow/cancel_workflow.sql.
+        Source: sql/workflow/cancel_workflow.sql. A child that is being created is found, or is refused.
         """
-        params = {"workflow_id": check_text("workflow_id", workflow_id), "cascade": bool(cascade)}
-        row = self._sql.fetch_one(sql.CANCEL_WORKFLOW, params, connection=connection)
-        if row is None or row["root_status"] is None:
+        params = {
+            "workflow_id": check_text("workflow_id", workflow_id),
+            "cascade": bool(cascade),
+            **self._bells(connection),
+        }
+        row = self._sql.fetch_one(sql.CANCEL_WORKFLOW, params | {"wakes": False}, connection=connection)
+        if row is not None and row["has_parent"]:
+            with self._transaction(connection) as inside:
+                row = self._sql.fetch_one(sql.CANCEL_WORKFLOW, params | {"wakes": True}, connection=inside)
+                self._wake_parent(workflow_id, inside, connection)
+        if row is None:
             raise NotFound("workflow", workflow_id)
         before = WorkflowStatus(row["root_status"])
         if before in (WorkflowStatus.COMPLETED, WorkflowStatus.FAILED):
             raise InvalidArgument("workflow_id", workflow_id, f"cannot be cancelled: {before.name.lower()} already")
-        return int(row["cancelled"])
+        cancelled = found = int(row["cancelled"])
+        while cascade and found:  # children that were being created
+            row = self._sql.fetch_one(sql.CANCEL_WORKFLOW, params | {"wakes": True}, connection=connection)
+            found = 0 if row is None else int(row["cancelled"])
+            cancelled += found
+        return cancelled
+
+    def _wake_parent(self, workflow_id: str, inside: Any, connection: Any) -> None:
+        params = {"workflow_id": workflow_id, **self._bells(connection)}
+        self._sql.fetch_one(sql.WAKE_FOR_CHILD, params, connection=inside)
 
     def replace_steps(
         self, workflow_id: str, steps: Sequence[StepSpec], *, version: str | None, lease: Lease | None = None
@@ -213,7 +234,7 @@ class Runs(StorageBase):
             "workflow_id": check_text("workflow_id", workflow_id),
             "steps": encode_steps(steps),
             "version": check_optional_text("version", version),
-            "token": token_of(lease),
+            **fence(lease),
         }
         if self._sql.fetch_one(sql.REPLACE_STEPS, params) is None:
             raise self._refuse(workflow_id, lease, None, taken="definition of workflow")
@@ -225,15 +246,20 @@ class Runs(StorageBase):
         steps: Sequence[StepSpec] | None = None,
         version: str | None = UNCHANGED,
         input: Any = UNCHANGED,  # noqa: A002 - the field's own word
+        deadline: Seconds | datetime | None = None,
+        on_workers: bool = False,
+        ends_in_task: bool = False,
         lease: Lease | None = None,
         connection: Any = None,
     ) -> int:
-        """Move an ended run to the history and begin another, pending, under the same id.
+        """Move an ended run to the history and begin another under the same id: pending, or with its first tasks.
 
         Args:
             lease: Without one, the lease of whoever drives the workflow is taken away.
             steps: The steps of the new run; by default those that the last one declared.
             version, input: By default those of the last run.
+            deadline, ends_in_task: See `start_run`.
+            on_workers: Whether workers drive it.
 
         Returns:
             The number of the new run.
@@ -251,12 +277,27 @@ class Runs(StorageBase):
             "version": None if version is UNCHANGED else check_optional_text("version", version),
             "keep_input": input is UNCHANGED,
             "input": None if input is UNCHANGED else encode_optional(input, "input"),
-            "token": token_of(lease),
+            "on_workers": bool(on_workers),
+            "ends_in_task": bool(ends_in_task),
+            **deadline_of(deadline),
+            **fence(lease),
+            **self._bells(connection),
         }
         row = self._sql.fetch_one(sql.START_FRESH_RUN, params, connection=connection)
         if row is None:
             raise self._refuse(workflow_id, lease, connection, taken="unfinished run of workflow")
         return int(row["run"])
+
+    def count_by_version(self, workflow_name: str) -> dict[str | None, dict[WorkflowStatus, int]]:
+        """How many workflows of a name are recorded with each version, by their status.
+
+        Source: sql/workflow/count_by_version.sql. Reads all workflows of that name.
+        """
+        params = {"workflow_name": check_text("workflow_name", workflow_name, limit=MAX_NAME)}
+        counts: dict[str | None, dict[WorkflowStatus, int]] = {}
+        for row in self._sql.fetch_all(sql.COUNT_BY_VERSION, params):
+            counts.setdefault(row["version"], {})[WorkflowStatus(row["status"])] = row["number"]
+        return counts
 
     def load_run_history(self, workflow_id: str, *, limit: int = 100, offset: int = 0) -> list[WorkflowRun]:
         """The ended runs, newest first; the current one is among them when it has ended.

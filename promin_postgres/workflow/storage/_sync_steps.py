@@ -12,7 +12,7 @@ from promin_postgres._time import Seconds
 from promin_postgres.errors import InvalidArgument, NotFound
 from promin_postgres.lookups import AttemptType, StepStatus, StepType, WorkflowStatus
 from promin_postgres.workflow.storage import _statements as sql
-from promin_postgres.workflow.storage._sync_base import StorageBase, token_of
+from promin_postgres.workflow.storage._sync_base import StorageBase, fence
 from promin_postgres.workflow.storage._records import Lease, StepAttempt
 from promin_postgres.workflow.storage._values import check_member, encode_metadata, optional_duration, step_attempt
 
@@ -201,7 +201,7 @@ class Steps(StorageBase):
             "attempt": check_count("attempt", attempt, at_least=1),
             "duration": optional_duration("duration", duration),
             "instance_id": self.instance_id,
-            "token": token_of(lease),
+            **fence(lease),
         }
 
     def _save(

@@ -8,14 +8,23 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Any, TypeVar
 
-from promin_postgres._arguments import MAX_NAME, check_text, decode_optional
+from promin_postgres._arguments import (
+    MAX_NAME,
+    check_count,
+    check_optional_text,
+    check_text,
+    decode_optional,
+    encode_optional,
+)
 from promin_postgres._error_record import decode_error, error_of
-from promin_postgres._time import Seconds, check_seconds
+from promin_postgres._time import Seconds, check_moment, check_seconds
 from promin_postgres.codec import JSON
-from promin_postgres.errors import InvalidArgument
+from promin_postgres.errors import InvalidArgument, NotFound, WorkflowCancelled
 from promin_postgres.lookups import AttemptType, StepStatus, StepType, WorkflowStatus
 from promin_postgres.workflow.storage._records import (
     StepAttempt,
+    StepInput,
+    StepSettlement,
     StepSpec,
     StepState,
     TaskState,
@@ -51,6 +60,9 @@ def encode_steps(steps: Sequence[StepSpec]) -> str:
             raise InvalidArgument("steps", step, "must be a StepSpec")
         check_text("step_name", step.step_name, limit=MAX_NAME)
         check_member("step_type", step.step_type, StepType)
+        check_text("queue", step.queue, limit=MAX_NAME)
+        if not 0 <= check_count("priority", step.priority, at_least=0) <= 10:
+            raise InvalidArgument("priority", step.priority, "must be a whole number from 0 to 10")
     names = {step.step_name for step in steps}
     dependents: dict[str, list[str]] = {name: [] for name in names}
     if len(names) != len(steps):
@@ -71,11 +83,65 @@ def encode_steps(steps: Sequence[StepSpec]) -> str:
                 "depends_on": list(step.depends_on),
                 "dependents": dependents[step.step_name],
                 "metadata": None if step.metadata is None else dict(step.metadata),
+                "queue": step.queue,
+                "priority": step.priority,
+                "pause": None if step.pause is None else f"{step.pause.total_seconds()} seconds",
+                "wake_at": None if step.until is None else step.until.isoformat(),
             }
             for position, step in enumerate(steps)
         ],
         subject="steps",
     )
+
+
+def new_run(
+    workflow_id: str,
+    *,
+    workflow_name: str,
+    steps: Sequence[StepSpec],
+    workflow_type: str | None,
+    namespace: str | None,
+    version: str | None,
+    parent_workflow_id: str | None,
+    parent_step: str | None,
+    given: Any,
+    metadata: Mapping[str, Any] | None,
+    deadline: Seconds | datetime | None,
+) -> dict[str, Any]:
+    """A run as create_workflow.sql and start_run.sql take it."""
+    return {
+        "workflow_id": check_text("workflow_id", workflow_id),
+        "workflow_name": check_text("workflow_name", workflow_name, limit=MAX_NAME),
+        "workflow_type": check_optional_text("workflow_type", workflow_type),
+        "namespace": check_optional_text("namespace", namespace),
+        "version": check_optional_text("version", version),
+        "parent_workflow_id": None
+        if parent_workflow_id is None
+        else check_text("parent_workflow_id", parent_workflow_id),
+        "parent_step": check_optional_text("parent_step", parent_step),
+        "input": encode_optional(given, "input"),
+        "metadata": encode_metadata(metadata, "metadata"),
+        "steps": encode_steps(steps),
+        **deadline_of(deadline),
+    }
+
+
+def deadline_of(deadline: Seconds | datetime | None) -> dict[str, Any]:
+    """When a run must be over, as statements take it."""
+    return {
+        "deadline": None if isinstance(deadline, datetime) else optional_duration("deadline", deadline),
+        "deadline_at": check_moment("deadline", deadline) if isinstance(deadline, datetime) else None,
+    }
+
+
+def check_parent(row: dict[str, Any] | None, parent_workflow_id: str | None) -> None:
+    """Raise if it is the parent for whose sake no run was recorded."""
+    if parent_workflow_id is None or row is None:
+        return
+    if row["parent_status"] is None:
+        raise NotFound("parent workflow", parent_workflow_id)
+    if row["parent_status"] == WorkflowStatus.CANCELLED:
+        raise WorkflowCancelled(workflow_id=parent_workflow_id)
 
 
 def workflow_state(row: dict[str, Any], steps: dict[str, StepState]) -> WorkflowState:
@@ -140,3 +206,37 @@ def step_attempt(row: dict[str, Any]) -> StepAttempt:
 
 def workflow_signal(row: dict[str, Any]) -> WorkflowSignal:
     return WorkflowSignal(**row | {"payload": decode_optional(row["payload"], f"signal {row['signal_name']!r}")})
+
+
+def step_input(task: tuple[str, int, str], row: dict[str, Any]) -> StepInput:
+    return StepInput(
+        *task,
+        status=WorkflowStatus(row["status"]),
+        is_current=row["is_current"],
+        ending=row["ending"],
+        retries=row["retries"],
+        version=row["version"],
+        input_json=row["input"],
+        deadline_in=row["deadline_in"],
+        step_status=None if row["step_status"] is None else StepStatus(row["step_status"]),
+        step_type=None if row["step_type"] is None else StepType(row["step_type"]),
+        attempt=row["attempt"],
+        metadata_json=row["metadata"],
+        due_in=row["due_in"],
+        results=dict(zip(row["names"], row["results"], strict=True)) if row["names"] else {},
+    )
+
+
+def settlement_arrays(outcomes: Sequence[StepSettlement]) -> dict[str, list[Any]]:
+    """Outcomes as settle_steps.sql takes them, each task once."""
+    return {
+        "ids": [one.task_id for one in outcomes],
+        "leases": [one.lease for one in outcomes],
+        "claimed_bys": [one.claimed_by for one in outcomes],
+        "statuses": [int(one.status) for one in outcomes],
+        "results": [one.result for one in outcomes],
+        "errors": [one.error for one in outcomes],
+        "attempts": [one.attempt for one in outcomes],
+        "durations": [one.duration for one in outcomes],
+        "pauses": [one.pause for one in outcomes],
+    }

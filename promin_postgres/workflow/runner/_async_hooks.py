@@ -1,0 +1,23 @@
+"""Telling hooks."""
+
+from __future__ import annotations
+
+import logging
+
+from promin_postgres._wait import async_call
+from promin_postgres.workflow.definition import Event, Hook
+
+_LOG = logging.getLogger(__name__)
+
+
+def _nothing() -> None: ...
+
+
+async def async_fire(hook: Hook | None, event: Event) -> None:
+    """Call a hook, if there is one. What it raises is logged and changes nothing."""
+    if hook is None:
+        return
+    try:
+        await async_call(hook, event, timeout=None, on_timeout=_nothing)
+    except Exception:  # noqa: BLE001 - a user's function may raise anything
+        _LOG.exception("a hook of workflow %r raised, about %r", event.workflow_name, event.workflow_id)
