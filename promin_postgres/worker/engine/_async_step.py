@@ -115,7 +115,7 @@ class AsyncStepExecution:
             input=given,
             queue=child.queue,
             parent_workflow_id=context.workflow_id,
-            parent_step=context.step_name,
+            parent_step=self._task.step_name,  # a function may wait for it under another name
         )
         return Waits(child=workflow_id)
 

@@ -11,8 +11,8 @@ from typing import Any
 from promin_postgres._error_record import ErrorRecord
 from promin_postgres._wait import Signal, sleep, strand
 from promin_postgres.codec import Encoded
-from promin_postgres.errors import CodecError, DefinitionChanged, StepFailed, WorkflowCancelled, WorkflowError, shown
-from promin_postgres.lookups import StepStatus, WorkflowStatus
+from promin_postgres.errors import CodecError, StepFailed, WorkflowCancelled, WorkflowError, shown
+from promin_postgres.lookups import StepStatus, StepType, WorkflowStatus
 from promin_postgres.workflow.definition import Context, Step
 from promin_postgres.workflow.durable._journal import Journal, Suspension
 from promin_postgres.workflow.runner._sync_execute import Launch, StepRunner
@@ -67,21 +67,14 @@ class Replay:
         if isinstance(stop, Suspension):
             return stop.verdict
         if stop is not None:
-            return self._stopped(stop)
+            raise stop
         if failure is None:
+            self.journal.check_end()
             try:
-                self.journal.check_end()
                 return Done(Encoded.of(value, subject="the result of the function").text)
-            except DefinitionChanged as error:
-                return self._stopped(error)
             except CodecError as error:
                 failure = error
         return Broken(ErrorRecord.of(failure), failure, None)
-
-    def _stopped(self, error: BaseException) -> Verdict:
-        if isinstance(error, DefinitionChanged) and self._on_worker:  # nobody is there to hear of it
-            return Broken(ErrorRecord.of(error), error, None)
-        raise error
 
     @property
     def _on_worker(self) -> bool:
@@ -119,7 +112,7 @@ class Replay:
                 context,
                 lease=self._lease,
                 tries=attempt - forgiven,
-                waited=self._is_due(state),
+                waited=self._has_waited(step, state),
                 launch=self._launch,
             )
             if isinstance(verdict, Waits):
@@ -157,8 +150,10 @@ class Replay:
         if standing is WorkflowStatus.CANCELLED:
             raise WorkflowCancelled(workflow_id=self.workflow_id)
 
-    def _is_due(self, state: StepState | None) -> bool:
-        """Whether the moment that a step waits for has come, by the server's clock."""
+    def _has_waited(self, step: Step, state: StepState | None) -> bool:
+        """Whether what a step waits for is due: the moment by the server's clock, a child whenever it has ended."""
+        if step.kind is StepType.SUBWORKFLOW:
+            return self._on_worker  # in this process one that failed goes on with its parent
         moment = None if state is None else state.wake_at or state.signal_timeout_at
         return moment is not None and moment <= self._loaded_at + timedelta(seconds=time.monotonic() - self._loaded)
 
