@@ -76,18 +76,23 @@ def _outcome(function: Callable[..., R], args: tuple[Any, ...]) -> tuple[R | Non
 class Group(Generic[K, R]):
     """Calls that run side by side in threads; `next_done` hands them back as they end.
 
-    Threads cannot be stopped: leaving the block leaves what still runs to itself.
+    Threads cannot be stopped: leaving the block leaves what still runs to itself. One that is done serves the next call:
+    starting a thread takes a millisecond where others are at work.
     """
 
     def __init__(self) -> None:
         self._done: queue.SimpleQueue[tuple[K, R | None, BaseException | None]] = queue.SimpleQueue()
         self._running = 0
+        self._idle: list[queue.SimpleQueue[Callable[[], None] | None]] = []
+        self._left = False
 
     def __enter__(self) -> Group[K, R]:
         return self
 
     def __exit__(self, *_: object) -> None:
-        pass
+        self._left = True
+        while self._idle:
+            self._idle.pop().put(None)
 
     @property
     def running(self) -> int:
@@ -95,8 +100,22 @@ class Group(Generic[K, R]):
         return self._running
 
     def spawn(self, key: K, function: Callable[..., R], *args: Any) -> None:
-        _start_thread(str(key), lambda: self._done.put((key, *_outcome(function, args))))
+        context = contextvars.copy_context()
+        if self._idle:
+            inbox = self._idle.pop()
+        else:
+            inbox = queue.SimpleQueue()
+            _start_thread(str(key), lambda: self._serve(inbox))
+        inbox.put(lambda: self._done.put((key, *context.run(_outcome, function, args))))
         self._running += 1
+
+    def _serve(self, inbox: queue.SimpleQueue[Callable[[], None] | None]) -> None:
+        while (work := inbox.get()) is not None:
+            work()
+            del work  # and with it the arguments
+            self._idle.append(inbox)
+            if self._left:
+                return  # whoever left may not have seen this one
 
     def next_done(self, *, timeout: float | None = None) -> tuple[K, R] | None:
         """Wait for the next call to end; its exception is raised here. None after `timeout` seconds."""
