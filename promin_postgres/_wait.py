@@ -76,8 +76,8 @@ def _outcome(function: Callable[..., R], args: tuple[Any, ...]) -> tuple[R | Non
 class Group(Generic[K, R]):
     """Calls that run side by side in threads; `next_done` hands them back as they end.
 
-    Threads cannot be stopped: leaving the block leaves what still runs to itself. One that is done serves the next call:
-    starting a thread takes a millisecond where others are at work.
+    Threads cannot be stopped: leaving the block leaves what still runs to itself. One that is done serves the next
+    call: starting a thread takes a millisecond where others are at work.
     """
 
     def __init__(self) -> None:

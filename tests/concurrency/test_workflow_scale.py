@@ -53,9 +53,8 @@ def test_results_that_nobody_needs_any_more_leave_memory(new_workflow: New, size
 
     for number in range(1, size):
         flow = flow.step(f"s{number}", work)
-    with at_most(2 + size * 0.0005) as mark:
-        with pytest.raises(Exception, match="halfway"):
-            flow.run(workflow_id="w")
+    with at_most(2 + size * 0.0005) as mark, pytest.raises(Exception, match="halfway"):
+        flow.run(workflow_id="w")
     with at_most(2 + size * 0.0005) as mark:
         assert len(flow.run(workflow_id="w")) == 20_000
 
@@ -78,9 +77,8 @@ def test_elements_that_are_done_leave_memory(new_workflow: New, twin_storage: An
     flow = new_workflow("w").map_over(
         "m", work, over=lambda ctx: (f"{number:010}" + "x" * 2_000 for number in range(size)), concurrency=4
     )
-    with at_most(8) as mark:
-        with pytest.raises(Exception, match="halfway"):
-            flow.run(workflow_id="w")
+    with at_most(8) as mark, pytest.raises(Exception, match="halfway"):
+        flow.run(workflow_id="w")
     broken.clear()
     with at_most(8 + size * 0.0001) as mark:
         mark()

@@ -12,10 +12,12 @@ from _storage import query
 from _waiting import until
 
 from promin_postgres import (
+    AlreadyExists,
     CodecError,
     Context,
     Idempotency,
     InvalidArgument,
+    NotFound,
     StepFailed,
     WorkflowInFlight,
     WorkflowStatus,
@@ -173,3 +175,45 @@ def test_a_run_that_workers_drive_is_not_driven_here(new_workflow: New, twin_sto
         twin_storage.complete_workflow("w", "by workers")
         assert joined.result() == "by workers"
     assert work.executed == []
+
+
+def test_a_fork_executes_only_from_the_step_on(new_workflow: New, twin_storage: Any) -> None:
+    executed: list[str] = []
+
+    def note(ctx: Context) -> str:
+        executed.append(f"{ctx.workflow_id}:{ctx.step_name}")
+        return f"{ctx.step_name} of {ctx.input}"
+
+    flow = (
+        new_workflow("w")
+        .step("a", note)
+        .step("b", note)
+        .step("c", note)
+        .step("aside", note, depends_on="a")
+        .step("end", lambda ctx: sorted(ctx.deps.values()), depends_on=["c", "aside"])
+    )
+    result = flow.run(workflow_id="first", input="x")
+    executed.clear()
+    handle = flow.fork("first", from_step="b", new_workflow_id="second")
+    assert handle.workflow_id == "second"
+    assert executed == []
+    assert flow.run(workflow_id="second", input="not looked at") == result
+    assert executed == ["second:b", "second:c"]
+    assert twin_storage.load_workflow("first").status is WorkflowStatus.COMPLETED
+    with pytest.raises(NotFound):
+        flow.fork("nobody", from_step="b", new_workflow_id="third")
+    with pytest.raises(InvalidArgument, match="from_step='nowhere'"):
+        flow.fork("first", from_step="nowhere", new_workflow_id="third")
+    with pytest.raises(AlreadyExists):
+        flow.fork("first", from_step="b", new_workflow_id="second")
+    with pytest.raises(InvalidArgument, match="is a run of workflow 'w'"):
+        new_workflow("other").step("b", note).fork("first", from_step="b", new_workflow_id="third")
+    assert twin_storage.load_workflow("third") is None
+
+
+def test_a_run_that_failed_on_workers_can_be_gone_on_with_here(new_workflow: New, twin_storage: Any) -> None:
+    flow = new_workflow("w").step("a", lambda ctx: "here")
+    flow.start(workflow_id="w")
+    twin_storage.fail_workflow("w", ValueError("there"))
+    assert flow.run(workflow_id="w") == "here"
+    assert twin_storage.load_run("w").on_workers is False

@@ -145,6 +145,43 @@ class AsyncRunnable(Drawn):
             raise ended.error
         return ended.result.value()
 
+    async def fork(
+        self,
+        workflow_id: str,
+        *,
+        from_step: str,
+        new_workflow_id: str,
+        on_workers: bool = False,
+        connection: Any = None,
+    ) -> AsyncRunHandle:
+        """Begin another run where one stood before a step: that step, and what depends on it, is executed again.
+
+        Args:
+            workflow_id: Whose input and results are taken, as they are now. It stays as it is.
+            from_step: The first step that is executed again.
+            new_workflow_id: Of the new run.
+            on_workers: Workers drive it. False: it is pending until `run` is called with its id.
+            connection: Write in this connection's transaction.
+
+        Raises:
+            NotFound: There is no such run.
+            InvalidArgument: It has no such step, or is a run of another workflow.
+            AlreadyExists: The new id is taken.
+        """
+        self.definition.check()
+        run = await self._load(workflow_id, steps=False)
+        self._standing(run, None, force=False)
+        await self.storage.fork_workflow(
+            workflow_id,
+            from_step=from_step,
+            new_workflow_id=new_workflow_id,
+            on_workers=on_workers,
+            ends_in_task=self.definition.ends_in_code,
+            deadline=self.definition.deadline,
+            connection=connection,
+        )
+        return self.get_handle(new_workflow_id)
+
     async def _run(self, workflow_id: str, given: Encoded | None, *, force: bool, wait: Seconds | None) -> Ended:
         self.definition.check()
         wait_until = None if wait is None else time.monotonic() + check_seconds("wait", wait)
