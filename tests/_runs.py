@@ -32,8 +32,11 @@ class Runs:
 
     def worker(self, *workflows: Any, **options: Any) -> Any:
         """A worker that looks often."""
+        return self.worker_of(list(workflows), **options)
+
+    def worker_of(self, workflows: Any, **options: Any) -> Any:
         options = {"poll_interval": 0.2, "lease": 5.0, **options}
-        return self.twin.pick(Worker, AsyncWorker)(self.dsn, workflows=list(workflows), **options)
+        return self.twin.pick(Worker, AsyncWorker)(self.dsn, workflows=workflows, **options)
 
     def drain(self, *workflows: Any, **options: Any) -> Any:
         worker = self.worker(*workflows, **options)

@@ -15,7 +15,8 @@ from promin_postgres.worker._context import TaskContext
 from promin_postgres.worker._health import State, WorkerHealth
 from promin_postgres.worker._settings import Handler, check_settings
 from promin_postgres.worker._signals import heeding
-from promin_postgres.workflow import AsyncPostgresWorkflowStorage, AsyncWorkflow
+from promin_postgres.workflow.runner import AsyncRunnable
+from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage
 
 
 class AsyncWorker:
@@ -55,7 +56,7 @@ class AsyncWorker:
         db: AsyncDatabaseSource,
         *,
         handlers: Mapping[str, Callable[[TaskContext], Any] | Handler] | None = None,
-        workflows: Iterable[AsyncWorkflow] = (),
+        workflows: Iterable[AsyncRunnable] = (),
         queues: Sequence[str] = ("default",),
         concurrency: int = 8,
         namespace: str | None = None,

@@ -242,7 +242,6 @@ class Desk:
     def claimed(self, tasks: Sequence[StepTask], *, took: float, next_in: float | None, exhausted: bool) -> None:
         """What a look found, and how long it took; when another one may find more, and whether there is no more."""
         now = time.monotonic()
-        self.pace.went_round(took)
         self.found_nothing = exhausted
         if tasks:
             self._progress_at = now

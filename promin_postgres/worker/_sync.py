@@ -14,7 +14,8 @@ from promin_postgres.worker._context import TaskContext
 from promin_postgres.worker._health import State, WorkerHealth
 from promin_postgres.worker._settings import Handler, check_settings
 from promin_postgres.worker._signals import heeding
-from promin_postgres.workflow import PostgresWorkflowStorage, Workflow
+from promin_postgres.workflow.runner import Runnable
+from promin_postgres.workflow.storage import PostgresWorkflowStorage
 from promin_postgres.worker._sync_shift import Shift
 
 
@@ -55,7 +56,7 @@ class Worker:
         db: DatabaseSource,
         *,
         handlers: Mapping[str, Callable[[TaskContext], Any] | Handler] | None = None,
-        workflows: Iterable[Workflow] = (),
+        workflows: Iterable[Runnable] = (),
         queues: Sequence[str] = ("default",),
         concurrency: int = 8,
         namespace: str | None = None,

@@ -171,6 +171,7 @@ class Shift:
     def _go(self) -> None:
         """Settle what is done, and claim what there is room for."""
         desk, core, settings = self.desk, self._core, self._settings
+        began = time.monotonic()
         if self._unknown_at and time.monotonic() >= self._unknown_at[0]:
             core.requeue_stuck(claimed_by=core.me, kept=desk.held)
             self._unknown_at.pop(0)
@@ -184,13 +185,14 @@ class Shift:
         if desk.wants(rung=self._alarm.rung):
             self._alarm.clear()
             self._alarm.rung = False
-            began = time.monotonic()
+            asked = time.monotonic()
             tasks, lost = core.settle_and_claim(desk.outcomes, settings.queues, desk.room, settings.fairness)
             core.warn_of_lost(desk.settled(lost))
-            took = time.monotonic() - began
+            took = time.monotonic() - asked
             desk.claimed(tasks, took=took, next_in=core.next_in, exhausted=core.exhausted)
             if self._engine is not None:
                 self._engine.load(tasks)
+            desk.pace.went_round(time.monotonic() - began)
             self._crew.put(tasks)
         elif desk.outcomes:
             self._settle()

@@ -19,6 +19,8 @@ from promin_postgres.workflow.durable import (
     async_durable,
     durable,
 )
+from promin_postgres.workflow.handle import AsyncRunHandle, RunHandle
+from promin_postgres.workflow.registry import AsyncWorkflowRegistry, WorkflowRegistry
 from promin_postgres.workflow.runner import AsyncWorkflow, Workflow, async_workflow, workflow
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
 
@@ -26,7 +28,9 @@ __all__ = [
     "AsyncDurable",
     "AsyncDurableContext",
     "AsyncPostgresWorkflowStorage",
+    "AsyncRunHandle",
     "AsyncWorkflow",
+    "AsyncWorkflowRegistry",
     "Compensation",
     "Context",
     "Definition",
@@ -37,9 +41,11 @@ __all__ = [
     "Hooks",
     "Idempotency",
     "PostgresWorkflowStorage",
+    "RunHandle",
     "Step",
     "Undone",
     "Workflow",
+    "WorkflowRegistry",
     "async_durable",
     "async_workflow",
     "durable",

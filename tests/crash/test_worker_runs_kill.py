@@ -1,4 +1,4 @@
-"""Workers are killed with -9 while they drive runs, and the server dies with them: every run completes as if undisturbed."""
+"""Workers are killed with -9 while they drive runs, and so is the server: every run completes as if undisturbed."""
 
 from __future__ import annotations
 
