@@ -136,7 +136,8 @@ def main() -> None:
         figures = interleave(cases, options.rounds)
         middle = medians(figures)
         rows = [
-            (ours, f"{middle[ours]:,.0f}/s", f"{name} {middle[name]:,.0f}/s", f"{middle[ours] / middle[name]:.1f} ({goal})")
+            (ours, f"{middle[ours]:,.0f}/s", f"{name} {middle[name]:,.0f}/s",
+             f"{middle[ours] / middle[name]:.1f} ({goal})")
             for ours, name, goal in (
                 ("sync worker", "absurd", GOALS["absurd"]), ("async worker", "absurd", GOALS["absurd"]),
                 ("sync worker", "dbos", GOALS["dbos"]), ("async worker", "dbos", GOALS["dbos"]),

@@ -133,8 +133,8 @@ class AsyncShift:
         desk.take()
         if desk.stalls() and self._crew.has_ready:
             self._give_back(self._crew.unbegun())
-        if self._engine is not None:
-            await self._engine.attend(desk.running)
+        if self._engine is not None and not desk.stopping and await self._engine.attend(desk.running):
+            desk.look_now()
         if desk.stopping and await self._is_over():
             return False
         if desk.acts(rung=alarm.rung, has_ready=self._crew.has_ready):

@@ -256,6 +256,11 @@ class Desk:
         """A task will be there to be claimed by then."""
         self._look_at = min(self._look_at, time.monotonic() + delay.total_seconds())
 
+    def look_now(self) -> None:
+        """There is something to be claimed."""
+        self._look_at = 0.0
+        self.found_nothing = False
+
     def patience(self, *, has_ready: bool) -> tuple[int, float]:
         """How many ends are to wake the claimer, and after how many seconds he wakes by himself."""
         now = time.monotonic()

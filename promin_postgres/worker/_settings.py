@@ -137,7 +137,7 @@ def _definitions(workflows: Any, storage: type[Any], names: SqlNames) -> dict[st
         raise InvalidArgument("workflows", workflows, "must be a list of workflows, or a registry")
     found: dict[str, Definition] = {}
     for one in workflows:
-        kept = getattr(one, "storage", None)
+        kept: Any = getattr(one, "storage", None)
         if not isinstance(kept, storage):
             raise InvalidArgument("workflows", one, f"must be workflows that are kept in a {storage.__name__}")
         if (kept.names.schema, kept.names.table_prefix) != (names.schema, names.table_prefix):

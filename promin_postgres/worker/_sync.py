@@ -31,7 +31,8 @@ class Worker:
         handlers: Functions, or `Handler`s, by names of steps. Tasks of other steps are left to workers that know
             them; looks pass them over one by one.
         workflows: Workflows whose runs are driven here, step by step, beside other workers; or a registry of them. The
-            children of their `subworkflow` steps are driven too.
+            children of their `subworkflow` steps are driven too. Runs that were driven inline, and whose process died,
+            are taken up.
         queues: Names; with round-robin one after the other gives, else they are one.
         concurrency: Handlers that run at a time.
         namespace: Claim only what is in it. None: everything.

@@ -128,8 +128,8 @@ class Shift:
             self._crew.time_out()
         if desk.stalls() and self._crew.has_ready:
             self._give_back(self._crew.unbegun())
-        if self._engine is not None:
-            self._engine.attend(desk.running)
+        if self._engine is not None and not desk.stopping and self._engine.attend(desk.running):
+            desk.look_now()
         if desk.stopping and self._is_over():
             return False
         if desk.acts(rung=alarm.rung, has_ready=self._crew.has_ready):

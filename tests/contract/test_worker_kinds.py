@@ -401,6 +401,27 @@ def test_what_was_delivered_too_often_has_failed(runs: Runs) -> None:
             handles[1].result(timeout=20)
 
 
+def test_an_inline_run_whose_process_died_is_taken_up(runs: Runs) -> None:
+    calls: list[str] = []
+
+    def note(ctx: Any) -> str:
+        calls.append(ctx.step_name)
+        return str(ctx.step_name)
+
+    def die(ctx: Any) -> None:
+        if calls.count("b") == 0:
+            calls.append("b")
+            raise KeyboardInterrupt
+
+    chain = runs.workflow("chain").step("a", note).step("b", die).step("c", note)
+    with pytest.raises(KeyboardInterrupt):
+        chain.run(workflow_id="w")
+    assert runs.storage.load_workflow("w").status is WorkflowStatus.RUNNING
+    with runs.working(chain):
+        assert chain.get_handle("w").result(timeout=30) == "c"
+    assert calls == ["a", "b", "c"]
+
+
 def test_a_run_that_failed_without_a_step(runs: Runs) -> None:
     chain = runs.workflow("chain").step("a", nothing)
     handle = chain.start(workflow_id="w")

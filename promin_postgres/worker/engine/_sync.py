@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import psycopg
 
+from promin_postgres._retry import jittered
 from promin_postgres._statement import SqlNames
 from promin_postgres.database import Database, Executor
 from promin_postgres.errors import DeadlineExceeded, DefinitionChanged, LeaseLost, NotFound, WorkflowCancelled
@@ -29,6 +30,9 @@ from promin_postgres.workflow.runner import StepRunner
 from promin_postgres.workflow.storage import PostgresWorkflowStorage, StepInput, StepSettlement
 
 logger = logging.getLogger(__name__)
+
+_ADOPT_EVERY = 5.0
+"""Seconds between two looks for runs that were driven inline, and were left behind."""
 
 _LOOK_EVERY = 1.0
 """Seconds between two looks at what became of the runs whose steps are executed."""
@@ -57,6 +61,7 @@ class Engine:
             key: StepRunner(self._storage, definition) for key, definition in settings.definitions.items()
         }
         self._inputs: dict[int, StepInput] = {}
+        self._adopt_at = 0.0
         self._look_at = 0.0
 
     def live(self, me: str) -> None:
@@ -86,14 +91,19 @@ class Engine:
     @property
     def attends_in(self) -> float:
         """Seconds until `attend` has something to do."""
-        return max(self._look_at - time.monotonic(), 0.0)
+        return max(min(self._adopt_at, self._look_at) - time.monotonic(), 0.0)
 
-    def attend(self, running: Iterable[TaskContext]) -> None:
-        """Tell steps whose runs have ended."""
+    def attend(self, running: Iterable[TaskContext]) -> bool:
+        """Tell steps whose runs have ended, and take up runs that were left behind; whether there were any."""
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + _LOOK_EVERY
             self._tell(running, now)
+        if now < self._adopt_at:
+            return False
+        self._adopt_at = now + jittered(_ADOPT_EVERY)
+        known = [(runner.definition.name, runner.definition.version) for runner in self._runners.values()]
+        return self._storage.adopt_runs(known) > 0
 
     def _tell(self, running: Iterable[TaskContext], now: float) -> None:
         watched = {one.task.id: one for one in list(running) if one.fate is not None and one.began < now - _LOOK_EVERY}
@@ -146,7 +156,7 @@ class Engine:
             return end.end(is_overdue=context.deadline <= context.began)
         if given.ending:
             return unexecuted(task)
-        if given.step_status in (StepStatus.COMPLETED, StepStatus.SKIPPED):
+        if given.step_status is StepStatus.COMPLETED or given.step_status is StepStatus.SKIPPED:
             return unexecuted(task, given.step_status)  # its transaction did that; what depends on it does not know yet
         if context.deadline <= context.began:
             return failed(task, DeadlineExceeded(workflow_id=task.workflow_id))
