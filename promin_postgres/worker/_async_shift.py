@@ -294,6 +294,8 @@ class AsyncShift:
         try:
             if self._ear is not None:
                 await self._ear.close()
+            if self._engine is not None:
+                await self._engine.close()
             if self.life is not None:
                 self.life.end()
                 await self._core.retire()

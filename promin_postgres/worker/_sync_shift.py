@@ -291,6 +291,8 @@ class Shift:
         try:
             if self._ear is not None:
                 self._ear.close()
+            if self._engine is not None:
+                self._engine.close()
             if self.life is not None:
                 self.life.end()
                 self._core.retire()

@@ -51,7 +51,7 @@ class AsyncEngine:
             table_prefix=names.table_prefix,
             schema=names.schema,
             instance_id="worker",
-            use_advisory_locks=True,
+            use_advisory_locks=False,  # what is left behind is taken up in an instant: no connection is kept for that
             lock_duration=30.0,
         )
         self._sql = AsyncExecutor(db, names)
@@ -67,6 +67,9 @@ class AsyncEngine:
         """From now on under this name, with nothing claimed."""
         self._storage.instance_id = me
         self._inputs.clear()
+
+    async def close(self) -> None:
+        await self._storage.close()
 
     # -- what the claimer does
 

@@ -52,7 +52,7 @@ class Engine:
             table_prefix=names.table_prefix,
             schema=names.schema,
             instance_id="worker",
-            use_advisory_locks=True,
+            use_advisory_locks=False,  # what is left behind is taken up in an instant: no connection is kept for that
             lock_duration=30.0,
         )
         self._sql = Executor(db, names)
@@ -68,6 +68,9 @@ class Engine:
         """From now on under this name, with nothing claimed."""
         self._storage.instance_id = me
         self._inputs.clear()
+
+    def close(self) -> None:
+        self._storage.close()
 
     # -- what the claimer does
 
