@@ -119,6 +119,7 @@ CREATE TABLE wf_schedules (
     error text,
     created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     updated_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    workflow text,
     CONSTRAINT wf_schedules_pkey PRIMARY KEY (id),
     CONSTRAINT wf_schedules_schedule_id_key UNIQUE (namespace, schedule_id),
     CONSTRAINT wf_schedules_trigger_check CHECK ((num_nonnulls(cron, every, rrule) = 1))

@@ -93,6 +93,8 @@ class AsyncLoop:
         seen = await self._core.poll()
         self._leads, self._leader, self._polled_at = seen["leads"], seen["leader"], seen["present"]
         poll_interval = self._core.settings.poll_interval
+        if self._core.bindings.is_due(poll_interval):
+            await self._core.sweep()
         if not self._leads:
             apart = 2 * poll_interval - jittered(poll_interval)  # no sooner than the poll interval, and not together
             return apart if seen["lease_left"] is None else float(min(apart, seen["lease_left"]))

@@ -115,7 +115,8 @@ class ScheduleTick:
         previous_scheduled_at: The fire time of the scheduled tick before it; of a backfill, the one before it in the
             range.
         metadata: Those of the schedule.
-        reason: Why it was skipped or cancelled, or the last failure that a consumer reported.
+        reason: Why it was skipped or cancelled, or the last failure that a consumer reported or that its run ended by.
+        workflow_id: The run that it has started.
     """
 
     schedule_id: str
@@ -128,6 +129,7 @@ class ScheduleTick:
     metadata: Mapping[str, Any] | None
     status: TickStatus
     reason: str | None
+    workflow_id: str | None = None
 
     @property
     def lateness(self) -> timedelta:

@@ -63,7 +63,24 @@ def tick_of(schedule: Mapping[str, Any], tick: Mapping[str, Any]) -> ScheduleTic
         metadata=_metadata(schedule),
         status=tick["status"],
         reason=tick["reason"],
+        workflow_id=tick.get("workflow_id"),
     )
+
+
+def input_of(tick: ScheduleTick) -> dict[str, Any]:
+    """A tick as the input of a run."""
+    return {
+        "schedule_id": tick.schedule_id,
+        "tick_number": tick.tick_number,
+        "kind": tick.kind,
+        "scheduled_at": tick.scheduled_at.isoformat(),
+        "metadata": None if tick.metadata is None else dict(tick.metadata),
+    }
+
+
+def run_of(tick: ScheduleTick) -> str:
+    """The id of the run of a tick: another one also for a schedule that was removed and registered anew."""
+    return f"{tick.schedule_id}#{tick.tick_number}@{tick.scheduled_at.isoformat()}"
 
 
 def _metadata(row: Mapping[str, Any]) -> dict[str, Any] | None:

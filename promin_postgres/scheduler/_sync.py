@@ -5,18 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres._wait import Background
 from promin_postgres.database import Database, DatabaseSource
-from promin_postgres.errors import ConfigurationError, InvalidArgument
+from promin_postgres.errors import ConfigurationError, InvalidArgument, NotFound
+from promin_postgres.scheduler import _statements as sql
+from promin_postgres.scheduler._sync_bindings import Binding, Startable
 from promin_postgres.scheduler._sync_core import SchedulerCore
 from promin_postgres.scheduler._sync_definitions import Definitions
 from promin_postgres.scheduler._sync_loop import Loop
 from promin_postgres.scheduler._sync_sources import TickEnvelopes, TickValues
 from promin_postgres.scheduler._sync_ticks import TickEnvelope, Ticks
 from promin_postgres.scheduler._records import SchedulerHealth, ScheduleTick
+from promin_postgres.scheduler._rows import input_of, run_of
 from promin_postgres.scheduler._settings import SchedulerSettings, check_text
 from promin_postgres.scheduler._zones import zone_of
 from promin_postgres.streams import Stream
@@ -124,6 +127,62 @@ class DurableScheduler(Definitions):
         background, self._background = self._background, None
         if background is not None:
             background.join(_STOPS_WITHIN)
+
+    def bind(
+        self,
+        id: str,
+        *,
+        workflow: Startable,
+        to_input: Callable[[ScheduleTick], Any] = input_of,
+        to_workflow_id: Callable[[ScheduleTick], str] = run_of,
+        connection: Any = None,
+    ) -> None:
+        """Let each tick of a schedule start a run of a workflow on workers, instead of being handed out.
+
+        The run is started in the transaction that makes the tick: neither is there without the other. A tick is settled
+        when its run has ended, and that is what the overlap policy goes by; "cancel_previous" cancels the run. When a
+        run fails or is cancelled, a schedule with `pause_on_failure` is paused.
+
+        That it is bound is recorded, and stays until it is unregistered; the workflow itself is code, so every process
+        that may start runs calls this at its start. What a scheduler fires that did not is started by one that did,
+        within its poll interval, and so are ticks that were held back.
+
+        Args:
+            id: Of a schedule that is registered.
+            workflow: With its tables beside those of the scheduler.
+            to_input: Gives the input for a tick; by default a dict of schedule_id, tick_number, kind, scheduled_at and
+                metadata.
+            to_workflow_id: Gives the id of the run for a tick; by default made from the schedule, the number and the
+                fire time. When there is a run of that id, no other is started, and the tick is settled with that one.
+            connection: Bind in this connection's transaction.
+
+        Raises:
+            NotFound
+            InvalidArgument
+
+        Source: sql/scheduler/bind.sql, fire.sql.
+        """
+        check_text("id", id)
+        ours, names = self._core.sql.names, getattr(getattr(workflow, "storage", None), "names", None)
+        if names is None:
+            raise InvalidArgument("workflow", workflow, "must be a workflow")
+        if (names.schema, names.table_prefix) != (ours.schema, ours.table_prefix):
+            raise InvalidArgument("workflow", workflow, "has its tables in another schema, or under another prefix")
+        for argument, function in (("to_input", to_input), ("to_workflow_id", to_workflow_id)):
+            if not callable(function):
+                raise InvalidArgument(argument, function, "must be a function of a tick")
+        binding = Binding(workflow=workflow, to_input=to_input, to_workflow_id=to_workflow_id)
+        core = self._core
+        with core.joined(connection) as joined:
+            params = core.namespace | {"schedule_id": id, "workflow": workflow.definition.name}
+            row = core.sql.fetch_one(sql.BIND, params, connection=joined)
+            if row is not None:
+                core.sql.execute(sql.HAND_OVER, {"schedule": row["id"]}, connection=joined)
+        if row is None:
+            raise NotFound("schedule", id)
+        binding = Binding(workflow=workflow, to_input=to_input, to_workflow_id=to_workflow_id)
+        core.bindings.add(id, binding)
+        self._rung()
 
     def health(self) -> SchedulerHealth:
         """How the loop of this object is doing. Asks nobody."""

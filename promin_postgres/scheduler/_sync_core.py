@@ -15,6 +15,7 @@ import psycopg
 from promin_postgres._statement import Statement
 from promin_postgres.database import Database
 from promin_postgres.scheduler import _statements as sql
+from promin_postgres.scheduler._sync_bindings import Bindings
 from promin_postgres.scheduler._plan import CANCELLED, Firing, plan
 from promin_postgres.scheduler._rows import in_utc
 from promin_postgres.scheduler._settings import SchedulerSettings, check_instant
@@ -45,6 +46,7 @@ class SchedulerCore:
         self._door = door
         self._clock = clock
         self._token = uuid.uuid4()
+        self.bindings = Bindings(self.sql, self.namespace)
 
     def bell(self, connection: Any) -> dict[str, Any]:
         """The parameters with which a statement rings; in a caller's transaction it rings without trying the door."""
@@ -133,15 +135,16 @@ class SchedulerCore:
         )
 
     def make(self, firings: Sequence[Firing], connection: Any, bell: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Make the ticks of schedules that this transaction has locked, and move the schedules on.
-
-        Whatever a tick is to start durably belongs after this, on the same connection: it commits with the tick.
-        """
+        """Make the ticks of schedules that this transaction has locked, start their runs, and move the schedules on."""
         if not firings:
             return []
+        rows = {firing.row["id"]: firing.row for firing in firings}
         counted = [firing.row["id"] for firing in firings if firing.policy != "allow" and firing.fires]
         opened: dict[int, dict[str, Any]] = {}
         if counted:
+            bound = [rows[one]["schedule_id"] for one in counted if rows[one]["workflow"] is not None]
+            if bound:
+                self.bindings.settle_ended(connection, bound)
             found = self.fetch(sql.COUNT_OPEN, {"ids": counted}, connection=connection)
             opened = {row["schedule"]: row for row in found}
         cancels = []
@@ -150,10 +153,24 @@ class SchedulerCore:
             if firing.decide(counts["ready"], counts["queued"]):
                 cancels.append(firing.row["id"])
         if cancels:
-            self.fetch(sql.CANCEL_OPEN, {"ids": cancels, "reason": CANCELLED}, connection=connection)
-        return self.fetch(
+            params = {"ids": cancels, "reason": CANCELLED}
+            for row in self.fetch(sql.CANCEL_OPEN, params, connection=connection):
+                self.bindings.cancel(rows[row["schedule"]]["schedule_id"], row["workflow_id"], connection)
+        made = self.fetch(
             sql.FIRE, self.namespace | self.clock | dict(bell) | _columns(firings), connection=connection
         )
+        for tick in made:
+            if rows[tick["schedule"]]["workflow"] is not None:
+                self.bindings.start(rows[tick["schedule"]], tick, connection)
+        return made
+
+    def sweep(self) -> None:
+        """Look after the ticks that start runs of the workflows known here."""
+        with self.db.transaction() as connection:
+            if self.bindings.settle_ended(connection):
+                params = self.namespace | self.bell(None) | {"schedule": None}
+                self.fetch(sql.PROMOTE, params, connection=connection)
+            self.bindings.sweep(connection)
 
 
 def _is_of_a_schedule(error: Exception) -> bool:

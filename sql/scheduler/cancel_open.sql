@@ -9,4 +9,4 @@ WHERE t.ctid = ANY (ARRAY(
     WHERE o.schedule = ANY (%(ids)s::bigint[]) AND o.status IN ('ready', 'queued')
     FOR UPDATE SKIP LOCKED
 ))
-RETURNING t.workflow_id
+RETURNING t.schedule, t.workflow_id

@@ -4,10 +4,12 @@
 -- last word, whatever a scheduler believes. The bell is that of queue/publish.sql.
 WITH made AS (
     INSERT INTO {prefix}schedule_ticks (
-        schedule, number, namespace, kind, catch_up, scheduled_at, previous_at, fired_at, status, reason, settled_at
+        schedule, number, namespace, kind, catch_up, scheduled_at, previous_at, fired_at, status, reason, settled_at,
+        workflow_id
     )
     SELECT g.schedule, g.number, %(namespace)s::text, g.kind, g.catch_up, g.scheduled_at, g.previous_at, g.fired_at,
-           g.status, g.reason, CASE WHEN g.status IN ('skipped', 'cancelled') THEN clock_timestamp() END
+           g.status, g.reason, CASE WHEN g.status IN ('skipped', 'cancelled') THEN clock_timestamp() END,
+           CASE WHEN s.workflow IS NOT NULL THEN '' END
     FROM (
         SELECT u.schedule, u.number, u.kind, u.catch_up, u.scheduled_at, u.previous_at, u.status, u.reason,
                COALESCE(%(clock)s::timestamptz, clock_timestamp()) AS fired_at
@@ -16,6 +18,7 @@ WITH made AS (
             %(moments)s::timestamptz[], %(previous)s::timestamptz[], %(statuses)s::text[], %(reasons)s::text[]
         ) AS u (schedule, number, kind, catch_up, scheduled_at, previous_at, status, reason)
     ) AS g
+    JOIN {prefix}schedules s ON s.id = g.schedule
     ORDER BY g.schedule, g.number
     ON CONFLICT (schedule, kind, scheduled_at) WHERE kind <> 'manual' DO NOTHING
     RETURNING schedule, number, kind, catch_up, scheduled_at, previous_at, fired_at, status, reason

@@ -75,6 +75,12 @@ CASES = {
     "promote one": (sql.PROMOTE, NAMESPACE | BELL, 40),
     "promote all": (sql.PROMOTE, NAMESPACE | BELL | {"schedule": None}, 12 * SCHEDULES // 10),
     "purge": (sql.PURGE, {"older_than": timedelta(0), "limit": 100}, 40),
+    "bind": (sql.BIND, NAMESPACE | {"schedule_id": "s7", "workflow": "w"}, 10),
+    "hand over": (sql.HAND_OVER, {}, 20),
+    "mark started": (sql.MARK_STARTED, {"number": 4, "workflow_id": "w", "reason": None}, 10),
+    "settle ended": (sql.SETTLE_ENDED, NAMESPACE | {"schedule_ids": ["s9", "s19"]}, 80),
+    "find unstarted": (sql.FIND_UNSTARTED, NAMESPACE | {"schedule_ids": ["s9", "s19"], "limit": 100}, 60),
+    "find cancelled": (sql.FIND_CANCELLED, NAMESPACE | {"schedule_ids": ["s9", "s19"], "last": 100}, 60),
     "history": (sql.HISTORY, NAMESPACE | {"schedule_id": "s7", "limit": 3}, 40),
 }
 
