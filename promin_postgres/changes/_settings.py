@@ -23,8 +23,14 @@ _MAX_BATCH = 100_000
 TAG = "$promin$"
 """Around the body of the trigger function."""
 
-_IMAGE = sql.SQL("to_json(promin_row.*)")
-_PICKED = sql.SQL("(SELECT to_json(promin_picked.*) FROM (VALUES ({})) AS promin_picked ({}))")
+_IMAGE = sql.SQL("pg_catalog.to_json(promin_row.*)")
+_PICKED = sql.SQL("(SELECT pg_catalog.to_json(promin_picked.*) FROM (VALUES ({})) AS promin_picked ({}))")
+_PATH = sql.SQL("SET search_path TO pg_catalog, pg_temp")
+_ABSENT = {
+    "old": sql.SQL("LEFT JOIN new_rows AS old ON false"),
+    "new": sql.SQL("LEFT JOIN old_rows AS new ON false"),
+}
+_NOTHING = sql.SQL("")
 
 
 @attrs.frozen(kw_only=True)
@@ -115,7 +121,7 @@ class ChangeSettings:
         return f"{self.table_prefix}log_{digest}"
 
     def function_names(
-        self, stream: int, columns: Sequence[str] | None, condition: str | None, channel: str
+        self, stream: int, columns: Sequence[str] | None, condition: str | None, *, has_path: bool
     ) -> SqlNames:
         """For the trigger function, whose body stands between tags that nothing in it may hold."""
         for argument, text in (("schema", self.schema), ("when", condition), *(("columns", c) for c in columns or ())):
@@ -126,8 +132,11 @@ class ChangeSettings:
             stream=sql.Literal(stream),
             image=_image(columns),
             condition=_condition(condition),
-            channel_text=sql.Literal(channel),
-            door=sql.Literal(door_key(channel)),
+            no_old=_ABSENT["old"] if condition else _NOTHING,
+            no_new=_ABSENT["new"] if condition else _NOTHING,
+            path=_PATH if has_path else _NOTHING,
+            channel_text=sql.Literal(self.channel),
+            door=sql.Literal(door_key(self.channel)),
         )
 
     def trigger(self, operation: str) -> str:
