@@ -56,7 +56,7 @@ class AsyncInstallation:
         row = await self._sql.fetch_one(sql.REGISTER, settings.where | params, connection=self._connection)
         assert row is not None
         has_path = when is not None or not table["is_plain"]
-        names = settings.function_names(row["id"], recorded, when, has_path=has_path)
+        names = settings.function_names(row["id"], recorded, when)
         triggers = [
             (schema, name, operation)
             for schema, name in [(settings.table_schema, settings.table_name), *table["partitions"]]
@@ -73,6 +73,8 @@ class AsyncInstallation:
         await executor.execute(sql.LOCK_NEW if there is None else sql.LOCK_OLD, connection=self._connection)
         await executor.execute(sql.DROP_FUNCTION, connection=self._connection)
         await executor.execute(sql.CREATE_FUNCTION, connection=self._connection)
+        if has_path:
+            await executor.execute(sql.FIX_PATH, connection=self._connection)
         for schema, name, operation in triggers:
             trigger = AsyncExecutor(self._db, settings.trigger_names(operation, schema, name))
             await trigger.execute(sql.TRIGGERS[operation], connection=self._connection)
@@ -91,7 +93,7 @@ class AsyncInstallation:
 
     async def remove(self, table: dict[str, Any] | None) -> None:
         settings = self._settings
-        executor = AsyncExecutor(self._db, settings.function_names(0, None, None, has_path=False))
+        executor = AsyncExecutor(self._db, settings.function_names(0, None, None))
         if table is not None and await self._there() is not None:
             await executor.execute(sql.LOCK_OLD, connection=self._connection)
         await executor.execute(sql.DROP_FUNCTION, connection=self._connection)

@@ -57,7 +57,7 @@ class Installation:
         row = self._sql.fetch_one(sql.REGISTER, settings.where | params, connection=self._connection)
         assert row is not None
         has_path = when is not None or not table["is_plain"]
-        names = settings.function_names(row["id"], recorded, when, has_path=has_path)
+        names = settings.function_names(row["id"], recorded, when)
         triggers = [
             (schema, name, operation)
             for schema, name in [(settings.table_schema, settings.table_name), *table["partitions"]]
@@ -74,6 +74,8 @@ class Installation:
         executor.execute(sql.LOCK_NEW if there is None else sql.LOCK_OLD, connection=self._connection)
         executor.execute(sql.DROP_FUNCTION, connection=self._connection)
         executor.execute(sql.CREATE_FUNCTION, connection=self._connection)
+        if has_path:
+            executor.execute(sql.FIX_PATH, connection=self._connection)
         for schema, name, operation in triggers:
             trigger = Executor(self._db, settings.trigger_names(operation, schema, name))
             trigger.execute(sql.TRIGGERS[operation], connection=self._connection)
@@ -92,7 +94,7 @@ class Installation:
 
     def remove(self, table: dict[str, Any] | None) -> None:
         settings = self._settings
-        executor = Executor(self._db, settings.function_names(0, None, None, has_path=False))
+        executor = Executor(self._db, settings.function_names(0, None, None))
         if table is not None and self._there() is not None:
             executor.execute(sql.LOCK_OLD, connection=self._connection)
         executor.execute(sql.DROP_FUNCTION, connection=self._connection)

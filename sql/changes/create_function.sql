@@ -11,14 +11,13 @@
 --
 -- No name of the table stands in it: it may be renamed. SECURITY DEFINER, because those who write to the table need no
 -- rights on the log. Everything is named with its schema, so that whoever calls cannot put something else in its place;
--- a search_path of its own (`path`) costs as much as a tenth of an insert, and is set where code of others runs in here:
--- a condition, or the casts of types that are not PostgreSQL's.
+-- a search_path of its own costs as much as a tenth of an insert, and is set where code of others runs in here
+-- (changes/fix_path).
 --
 -- A try at the door that is granted means that no reader waits (promin_postgres.bell).
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
-{path}
 AS $promin$
 #variable_conflict use_column
 DECLARE

@@ -63,7 +63,6 @@ def names() -> SqlNames:
             "condition": sql.SQL("new.id > 1"),
             "no_old": sql.SQL(""),
             "no_new": sql.SQL(""),
-            "path": sql.SQL(""),
             "timestamp": sql.SQL("id::text::timestamptz"),
             "sequence": sql.Identifier("id"),
             "stream": sql.Literal(1),
