@@ -29,10 +29,12 @@ def check_optional_text(argument: str, value: Any) -> str | None:
     return None if value is None else check_text(argument, value, limit=MAX_NAME)
 
 
-def check_count(argument: str, value: Any, *, at_least: int) -> int:
+def check_count(argument: str, value: Any, *, at_least: int, at_most: int | None = None) -> int:
     """A whole number that fits where PostgreSQL expects one."""
-    if isinstance(value, bool) or not isinstance(value, int) or not at_least <= value < 2**31:
-        raise InvalidArgument(argument, value, f"must be a whole number of at least {at_least}")
+    most = 2**31 - 1 if at_most is None else at_most
+    if isinstance(value, bool) or not isinstance(value, int) or not at_least <= value <= most:
+        span = f"of at least {at_least}" if at_most is None else f"from {at_least} to {at_most}"
+        raise InvalidArgument(argument, value, f"must be a whole number {span}")
     return value
 
 

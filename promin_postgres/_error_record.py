@@ -28,9 +28,9 @@ class ErrorRecord:
         """The record of an exception, made so that recording a failure cannot fail."""
         if isinstance(error, ErrorRecord):
             return cls(
-                error_type=_storable(error.error_type, 500),
-                message=_storable(error.message, _MAX_MESSAGE),
-                traceback=None if error.traceback is None else _storable(error.traceback, _MAX_TRACEBACK),
+                error_type=storable(error.error_type, 500),
+                message=storable(error.message, _MAX_MESSAGE),
+                traceback=None if error.traceback is None else storable(error.traceback, _MAX_TRACEBACK),
             )
         kind = type(error)
         name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
@@ -45,7 +45,8 @@ class ErrorRecord:
         return cls.of(cls(error_type=name, message=message, traceback=trace))
 
 
-def _storable(text: str, limit: int) -> str:
+def storable(text: str, limit: int) -> str:
+    """The text without what PostgreSQL refuses, and without its middle where it is longer."""
     text = text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
     if len(text) <= limit:
         return text

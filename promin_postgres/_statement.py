@@ -61,30 +61,16 @@ class Statement:
     connection breaks and nobody can tell whether the first one arrived. `prepare` False has it planned at each
     execution; None leaves that to psycopg. `ages` has it planned anew each second: a plan that suited a table when it
     was empty reads the whole of it when it is full, and planning costs as much as running where the work is small.
-    Statements of one name and different `edition` do the same, but are prepared each on its own.
     """
 
-    __slots__ = ("_parameters", "ages", "edition", "idempotent", "name", "prepare")
+    __slots__ = ("_parameters", "ages", "idempotent", "name", "prepare")
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        idempotent: bool = False,
-        prepare: bool | None = None,
-        ages: bool = False,
-        edition: int = 0,
-    ) -> None:
+    def __init__(self, name: str, *, idempotent: bool = False, prepare: bool | None = None, ages: bool = False) -> None:
         self.name = name
         self.idempotent = idempotent
         self.prepare = prepare
         self.ages = ages
-        self.edition = edition
         self._parameters: frozenset[str] | None = None
-
-    def of_edition(self, edition: int) -> Statement:
-        """The same statement, prepared on its own."""
-        return type(self)(self.name, idempotent=self.idempotent, prepare=self.prepare, edition=edition)
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -128,8 +114,7 @@ class SqlNames:
             body = _INDENT.sub("\n", body)
             rendered = self._rendered[statement.name] = f"/* {statement.name} */\n{body}".encode()
         # psycopg prepares by the text: with another text the plan is another.
-        edition = int(time.monotonic()) if statement.ages else statement.edition
-        return b"%b /* %d */" % (rendered, edition) if edition else rendered
+        return b"%b /* %d */" % (rendered, time.monotonic()) if statement.ages else rendered
 
     def fill(self, text: str, *, double_percent: bool = False) -> str:
         """Replace the tokens of some SQL text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from promin_postgres.errors import InvalidArgument
 
@@ -33,6 +34,14 @@ def check_moment(argument: str, value: datetime) -> datetime:
     if not 2 <= value.year <= 9998:  # in another zone it would be a year that Python cannot read back
         raise InvalidArgument(argument, value, "must be between the years 2 and 9998")
     return value
+
+
+def delay_of(delay: Seconds | datetime) -> dict[str, Any]:
+    """The parameters of a delay: a moment, a pause, or neither."""
+    if isinstance(delay, datetime):
+        return {"due_at": check_moment("delay", delay), "delay": None}
+    seconds = check_seconds("delay", delay)
+    return {"due_at": None, "delay": timedelta(seconds=seconds) if seconds else None}
 
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)

@@ -55,7 +55,8 @@ class AsyncInstallation:
         }
         row = await self._sql.fetch_one(sql.REGISTER, settings.where | params, connection=self._connection)
         assert row is not None
-        names = settings.function_names(row["id"], recorded, when, settings.channel)
+        has_path = when is not None or not table["is_plain"]
+        names = settings.function_names(row["id"], recorded, when)
         triggers = [
             (schema, name, operation)
             for schema, name in [(settings.table_schema, settings.table_name), *table["partitions"]]
@@ -66,12 +67,14 @@ class AsyncInstallation:
             # Nothing to do is the rule, where every process installs as it starts: it must not wait for the table.
             body = names.render(sql.CREATE_FUNCTION).decode().split(TAG)[1]
             wanted = sorted([schema, name, settings.trigger(operation)] for schema, name, operation in triggers)
-            if there["body"] == body and sorted(there["triggers"]) == wanted:
+            if (there["body"], there["has_path"], sorted(there["triggers"])) == (body, has_path, wanted):
                 return
         executor = AsyncExecutor(self._db, names)
         await executor.execute(sql.LOCK_NEW if there is None else sql.LOCK_OLD, connection=self._connection)
         await executor.execute(sql.DROP_FUNCTION, connection=self._connection)
         await executor.execute(sql.CREATE_FUNCTION, connection=self._connection)
+        if has_path:
+            await executor.execute(sql.FIX_PATH, connection=self._connection)
         for schema, name, operation in triggers:
             trigger = AsyncExecutor(self._db, settings.trigger_names(operation, schema, name))
             await trigger.execute(sql.TRIGGERS[operation], connection=self._connection)
@@ -90,7 +93,7 @@ class AsyncInstallation:
 
     async def remove(self, table: dict[str, Any] | None) -> None:
         settings = self._settings
-        executor = AsyncExecutor(self._db, settings.function_names(0, None, None, settings.channel))
+        executor = AsyncExecutor(self._db, settings.function_names(0, None, None))
         if table is not None and await self._there() is not None:
             await executor.execute(sql.LOCK_OLD, connection=self._connection)
         await executor.execute(sql.DROP_FUNCTION, connection=self._connection)

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 from psycopg import sql
 
+from promin_postgres._arguments import check_count
 from promin_postgres._statement import SqlNames, check_identifier
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.bell import channel_name, door_key
@@ -23,8 +24,13 @@ _MAX_BATCH = 100_000
 TAG = "$promin$"
 """Around the body of the trigger function."""
 
-_IMAGE = sql.SQL("to_json(promin_row.*)")
-_PICKED = sql.SQL("(SELECT to_json(promin_picked.*) FROM (VALUES ({})) AS promin_picked ({}))")
+_IMAGE = sql.SQL("pg_catalog.to_json(promin_row.*)")
+_PICKED = sql.SQL("(SELECT pg_catalog.to_json(promin_picked.*) FROM (VALUES ({})) AS promin_picked ({}))")
+_ABSENT = {
+    "old": sql.SQL("LEFT JOIN new_rows AS old ON false"),
+    "new": sql.SQL("LEFT JOIN old_rows AS new ON false"),
+}
+_NOTHING = sql.SQL("")
 
 
 @attrs.frozen(kw_only=True)
@@ -74,8 +80,6 @@ class ChangeSettings:
         for argument, column in columns.items():
             if column is not None:
                 check_identifier(argument, column)
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= _MAX_BATCH:
-            raise InvalidArgument("batch_size", batch_size, f"must be a whole number from 1 to {_MAX_BATCH}")
         return cls(
             schema=schema,
             table_prefix=table_prefix,
@@ -86,7 +90,7 @@ class ChangeSettings:
             poll_interval=check_seconds("poll_interval", poll_interval, positive=True),
             overlap=check_seconds("overlap", overlap),
             lease=check_seconds("lease", lease, positive=True),
-            batch_size=batch_size,
+            batch_size=check_count("batch_size", batch_size, at_least=1, at_most=_MAX_BATCH),
         )
 
     @property
@@ -114,9 +118,7 @@ class ChangeSettings:
         digest = blake2b(f"{self.table_schema}.{self.table_name}".encode(), digest_size=8).hexdigest()
         return f"{self.table_prefix}log_{digest}"
 
-    def function_names(
-        self, stream: int, columns: Sequence[str] | None, condition: str | None, channel: str
-    ) -> SqlNames:
+    def function_names(self, stream: int, columns: Sequence[str] | None, condition: str | None) -> SqlNames:
         """For the trigger function, whose body stands between tags that nothing in it may hold."""
         for argument, text in (("schema", self.schema), ("when", condition), *(("columns", c) for c in columns or ())):
             if text is not None and TAG in text:
@@ -126,8 +128,10 @@ class ChangeSettings:
             stream=sql.Literal(stream),
             image=_image(columns),
             condition=_condition(condition),
-            channel_text=sql.Literal(channel),
-            door=sql.Literal(door_key(channel)),
+            no_old=_ABSENT["old"] if condition else _NOTHING,
+            no_new=_ABSENT["new"] if condition else _NOTHING,
+            channel_text=sql.Literal(self.channel),
+            door=sql.Literal(door_key(self.channel)),
         )
 
     def trigger(self, operation: str) -> str:

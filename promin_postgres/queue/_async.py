@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Generic, Self, TypeVar
 
 from promin_postgres._advisory import advisory_key
-from promin_postgres._time import Seconds, check_seconds
+from promin_postgres._time import Seconds, check_seconds, delay_of
 from promin_postgres.bell import AsyncEar, async_open_ear
 from promin_postgres.codec import JSON, Codec
 from promin_postgres.database import AsyncDatabase, AsyncDatabaseSource
@@ -17,7 +17,7 @@ from promin_postgres.queue import _statements as sql
 from promin_postgres.queue._async_core import AsyncEnvelope, AsyncQueueCore
 from promin_postgres.queue._async_sources import AsyncEnvelopes, AsyncValues
 from promin_postgres.queue._records import AckMode, DeadMessage, QueueMetrics
-from promin_postgres.queue._settings import QueueSettings, check_batch, delay_of
+from promin_postgres.queue._settings import QueueSettings, check_batch
 from promin_postgres.streams import AsyncSinkable, AsyncStream
 
 T = TypeVar("T")

@@ -68,6 +68,30 @@ class AsyncEnvelopes(Generic[T]):
         """An operator had pulled it, and nobody will see it: as if it had never been fetched."""
         await self._core.release([envelope])
 
+    async def take(self, envelope: AsyncEnvelope[T]) -> bool:
+        """Acknowledge what is handed out; whether it is ours to hand out.
+
+        When the connection breaks, nobody knows whether the message was settled. One that is not ours any more when we
+        ask again was settled by us, but for what a consumer does with it after our time: twice is better than never.
+        """
+        failures = 0
+        while True:
+            try:
+                return await envelope.take() or failures > 0
+            except psycopg.OperationalError as error:
+                if self._closed or self._core.db.is_connection:
+                    raise
+                failures += 1
+                await self._pause(failures, "acknowledging", error)
+
+    async def put_back(self, envelope: AsyncEnvelope[T]) -> bool:
+        """Give a message back that may be acknowledged already; whether it was still ours."""
+        return bool(await self._core.release([envelope]))
+
+    async def _pause(self, failures: int, what: str, error: psycopg.OperationalError) -> None:
+        logger.warning("queue %r: %s failed, trying again: %s", self._core.settings.name, what, error)
+        await async_sleep(RECONNECT.pause(failures, draw=1.0))
+
     async def _listen(self) -> None:
         ear = await async_open_ear(self._core.db, self._core.channel)
         with self._guard:
@@ -108,8 +132,7 @@ class AsyncEnvelopes(Generic[T]):
                 batch = await self._core.fetch(self._batch_size, self._visibility_timeout)
             except psycopg.OperationalError as error:
                 failures += 1
-                logger.warning("queue %r: fetching failed, trying again: %s", self._core.settings.name, error)
-                await async_sleep(RECONNECT.pause(failures, draw=1.0))
+                await self._pause(failures, "fetching", error)
                 continue
             self._leased_at = asked
             await self._keep(batch)
@@ -135,8 +158,22 @@ class AsyncValues(Generic[T]):
     async def __anext__(self) -> T:
         while True:
             envelope = await self._envelopes.__anext__()
-            if await envelope.take():
-                return envelope.value
+            try:
+                if await self._envelopes.take(envelope):
+                    return envelope.value
+            except Exception:
+                raise
+            except BaseException:
+                await self._put_back(envelope)
+                raise
+
+    async def _put_back(self, envelope: AsyncEnvelope[T]) -> None:
+        """Cancelled: whether the message was acknowledged by then, only the server knows."""
+        try:
+            if not await self._envelopes.put_back(envelope):
+                await self.give_back(envelope.value)
+        except psycopg.OperationalError as error:
+            logger.warning("%r: cancelled, perhaps acknowledged, and not given back: %s", envelope, error)
 
     async def close(self) -> None:
         await self._envelopes.close()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
-from typing import Any, get_args
+from typing import get_args
 
 import attrs
 from psycopg import sql
 
+from promin_postgres._arguments import check_count
 from promin_postgres._statement import SqlNames, check_identifier
-from promin_postgres._time import Seconds, check_moment, check_seconds
+from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.bell import channel_name, door_key
 from promin_postgres.errors import InvalidArgument
 from promin_postgres.queue._records import AckMode
@@ -26,17 +26,7 @@ def check_queue_name(name: str) -> str:
 
 
 def check_batch(argument: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_BATCH:
-        raise InvalidArgument(argument, value, f"must be a whole number from 1 to {_MAX_BATCH}")
-    return value
-
-
-def delay_of(delay: Seconds | datetime) -> dict[str, Any]:
-    """The parameters of a delay: a moment, a pause, or neither."""
-    if isinstance(delay, datetime):
-        return {"due_at": check_moment("delay", delay), "delay": None}
-    seconds = check_seconds("delay", delay)
-    return {"due_at": None, "delay": timedelta(seconds=seconds) if seconds else None}
+    return check_count(argument, value, at_least=1, at_most=_MAX_BATCH)
 
 
 def queue_names(name: str, schema: str) -> SqlNames:

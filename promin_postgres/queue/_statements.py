@@ -1,19 +1,18 @@
 """The statements of the message queue.
 
 Those that pick rows are planned at each execution: a queue is empty now and holds a million messages a moment later,
-and a prepared plan that suited the empty one would scan the full one. But planning an ack takes as long as the ack: the
-queue makes SizedStatements of those.
+and a prepared plan that suited the empty one would scan the full one. Those that consumers send all the time age.
 """
 
 from __future__ import annotations
 
 from promin_postgres._statement import Statement
 
-ACK = Statement("queue/ack")
-ACK_ONE = Statement("queue/ack_one")
-ACK_ONE_TO_ARCHIVE = Statement("queue/ack_one_to_archive")
-ACK_TO_ARCHIVE = Statement("queue/ack_to_archive")
-CLAIM = Statement("queue/claim", prepare=False)
+ACK = Statement("queue/ack", ages=True)
+ACK_ONE = Statement("queue/ack_one", ages=True)
+ACK_ONE_TO_ARCHIVE = Statement("queue/ack_one_to_archive", ages=True)
+ACK_TO_ARCHIVE = Statement("queue/ack_to_archive", ages=True)
+CLAIM = Statement("queue/claim", ages=True)
 CREATE_ARCHIVE = Statement("queue/create_archive")
 CREATE_DEAD_INDEX = Statement("queue/create_dead_index")
 CREATE_DUE_INDEX = Statement("queue/create_due_index")

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Generic, Self, TypeVar
 
 from promin_postgres._advisory import advisory_key
-from promin_postgres._time import Seconds, check_seconds
+from promin_postgres._time import Seconds, check_seconds, delay_of
 from promin_postgres.bell import Ear, open_ear
 from promin_postgres.codec import JSON, Codec
 from promin_postgres.database import Database, DatabaseSource
@@ -18,7 +18,7 @@ from promin_postgres.queue import _statements as sql
 from promin_postgres.queue._sync_core import Envelope, QueueCore
 from promin_postgres.queue._sync_sources import Envelopes, Values
 from promin_postgres.queue._records import AckMode, DeadMessage, QueueMetrics
-from promin_postgres.queue._settings import QueueSettings, check_batch, delay_of
+from promin_postgres.queue._settings import QueueSettings, check_batch
 from promin_postgres.streams import Sinkable, Stream
 
 T = TypeVar("T")

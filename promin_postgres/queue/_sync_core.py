@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from promin_postgres._time import Seconds, check_seconds, moment_of
+from promin_postgres._error_record import storable
+from promin_postgres._time import Seconds, check_seconds, delay_of, moment_of
 from promin_postgres._watermark import Watermark
 from promin_postgres.codec import Codec
 from promin_postgres.database import Database, Executor
 from promin_postgres.errors import CodecError, LeaseLost
 from promin_postgres.queue import _statements as sql
-from promin_postgres.queue._plan import SizedStatement
 from promin_postgres.queue._records import Fetched
-from promin_postgres.queue._settings import QueueSettings, delay_of, queue_names
+from promin_postgres.queue._settings import QueueSettings, queue_names
 from promin_postgres.streams import Sinkable
 
 T = TypeVar("T")
@@ -34,11 +34,8 @@ class Envelope(Generic[T]):
     def __init__(self, core: QueueCore[T], fetched: Fetched, value: T) -> None:
         self._core = core
         self.value = value
-        self.message_id = fetched.message_id
-        self.receipt = fetched.receipt
-        self.deliveries = fetched.deliveries
-        self._created_at = fetched.created_at
-        self.headers: dict[str, Any] | None = None if fetched.headers is None else json.loads(fetched.headers)
+        self.message_id, self.receipt, _, headers, self._created_at, self.deliveries, _ = fetched
+        self.headers: dict[str, Any] | None = None if headers is None else json.loads(headers)
 
     @property
     def created_at(self) -> datetime:
@@ -106,8 +103,8 @@ class QueueCore(Generic[T]):
         self._dead_letter = dead_letter
         self._watermark = Watermark()
         deletes = settings.ack_mode == "delete"
-        self._ack = SizedStatement(sql.ACK if deletes else sql.ACK_TO_ARCHIVE)
-        self._ack_one = SizedStatement(sql.ACK_ONE if deletes else sql.ACK_ONE_TO_ARCHIVE)
+        self._ack = sql.ACK if deletes else sql.ACK_TO_ARCHIVE
+        self._ack_one = sql.ACK_ONE if deletes else sql.ACK_ONE_TO_ARCHIVE
 
     def encode(self, values: Sequence[T]) -> list[str]:
         subject = f"queue {self.settings.name!r}"
@@ -169,16 +166,12 @@ class QueueCore(Generic[T]):
     def ack(self, messages: Sequence[Fetched | Envelope[T]], *, connection: Any = None) -> list[int]:
         """Settle; returns the ids that were still ours."""
         params = _fence(messages) | self._durability(connection)
-        rows = self.sql.fetch_tuples(self._ack.statement, params, connection=connection)
-        self._ack.ran(next((size for _, size in rows if size is not None), None))
-        return [message_id for message_id, _ in rows]
+        return [message_id for (message_id,) in self.sql.fetch_tuples(self._ack, params, connection=connection)]
 
     def ack_one(self, message: Envelope[T], *, connection: Any = None) -> bool:
         """As `ack`, for one message in half the time; whether it was still ours."""
         params = {"id": message.message_id, "receipt": message.receipt, **self._durability(connection)}
-        rows = self.sql.fetch_tuples(self._ack_one.statement, params, connection=connection)
-        self._ack_one.ran(rows[0][0] if rows else None)
-        return bool(rows)
+        return bool(self.sql.fetch_tuples(self._ack_one, params, connection=connection))
 
     def nack(
         self,
@@ -195,7 +188,7 @@ class QueueCore(Generic[T]):
             | self.bell(None)
             | {
                 "delay": delay_of(check_seconds("delay", delay))["delay"],
-                "error": None if error is None else storable_error(error),
+                "error": None if error is None else _text_of(error),
                 "bury": bury,
                 "max_attempts": self.settings.max_attempts,
             }
@@ -212,11 +205,13 @@ class QueueCore(Generic[T]):
         params = _fence(messages) | {"seconds": timedelta(seconds=check_seconds("seconds", seconds, positive=True))}
         return [row["id"] for row in self.sql.fetch_all(sql.EXTEND, params)]
 
-    def release(self, messages: Sequence[Fetched | Envelope[T]]) -> None:
-        """Give back what was not handed out, as if it had never been fetched."""
-        if messages:
-            self.sql.fetch_all(sql.RELEASE, _fence(messages))
-            self._watermark.reset()
+    def release(self, messages: Sequence[Fetched | Envelope[T]]) -> int:
+        """Give back what was not handed out, as if it had never been fetched; how many were still ours."""
+        if not messages:
+            return 0
+        count = self.sql.execute(sql.RELEASE, _fence(messages))
+        self._watermark.reset()
+        return count
 
     def send_dead(self, ids: Sequence[int]) -> None:
         """Hand dead messages to the dead-letter sink, if there is one. What it refuses stays dead in the queue."""
@@ -233,12 +228,12 @@ class QueueCore(Generic[T]):
 
 
 def _fence(messages: Sequence[Fetched | Envelope[Any]]) -> dict[str, Any]:
+    """What shows that messages are ours. Arrays as texts, which take Python a tenth of the time of lists."""
     return {
-        "ids": [message.message_id for message in messages],
-        "receipts": [message.receipt for message in messages],
+        "ids": f"{{{','.join([str(message.message_id) for message in messages])}}}",
+        "receipts": f"{{{','.join([str(message.receipt) for message in messages])}}}",
     }
 
 
-def storable_error(error: object) -> str:
-    text = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error)
-    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()[:10_000]
+def _text_of(error: object) -> str:
+    return storable(f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error), 10_000)

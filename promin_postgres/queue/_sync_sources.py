@@ -69,6 +69,30 @@ class Envelopes(Generic[T]):
         """An operator had pulled it, and nobody will see it: as if it had never been fetched."""
         self._core.release([envelope])
 
+    def take(self, envelope: Envelope[T]) -> bool:
+        """Acknowledge what is handed out; whether it is ours to hand out.
+
+        When the connection breaks, nobody knows whether the message was settled. One that is not ours any more when we
+        ask again was settled by us, but for what a consumer does with it after our time: twice is better than never.
+        """
+        failures = 0
+        while True:
+            try:
+                return envelope.take() or failures > 0
+            except psycopg.OperationalError as error:
+                if self._closed or self._core.db.is_connection:
+                    raise
+                failures += 1
+                self._pause(failures, "acknowledging", error)
+
+    def put_back(self, envelope: Envelope[T]) -> bool:
+        """Give a message back that may be acknowledged already; whether it was still ours."""
+        return bool(self._core.release([envelope]))
+
+    def _pause(self, failures: int, what: str, error: psycopg.OperationalError) -> None:
+        logger.warning("queue %r: %s failed, trying again: %s", self._core.settings.name, what, error)
+        sleep(RECONNECT.pause(failures, draw=1.0))
+
     def _listen(self) -> None:
         ear = open_ear(self._core.db, self._core.channel)
         with self._guard:
@@ -109,8 +133,7 @@ class Envelopes(Generic[T]):
                 batch = self._core.fetch(self._batch_size, self._visibility_timeout)
             except psycopg.OperationalError as error:
                 failures += 1
-                logger.warning("queue %r: fetching failed, trying again: %s", self._core.settings.name, error)
-                sleep(RECONNECT.pause(failures, draw=1.0))
+                self._pause(failures, "fetching", error)
                 continue
             self._leased_at = asked
             self._keep(batch)
@@ -136,8 +159,22 @@ class Values(Generic[T]):
     def __next__(self) -> T:
         while True:
             envelope = self._envelopes.__next__()
-            if envelope.take():
-                return envelope.value
+            try:
+                if self._envelopes.take(envelope):
+                    return envelope.value
+            except Exception:
+                raise
+            except BaseException:
+                self._put_back(envelope)
+                raise
+
+    def _put_back(self, envelope: Envelope[T]) -> None:
+        """Cancelled: whether the message was acknowledged by then, only the server knows."""
+        try:
+            if not self._envelopes.put_back(envelope):
+                self.give_back(envelope.value)
+        except psycopg.OperationalError as error:
+            logger.warning("%r: cancelled, perhaps acknowledged, and not given back: %s", envelope, error)
 
     def close(self) -> None:
         self._envelopes.close()

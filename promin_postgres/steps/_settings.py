@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple, get_args
 
 from psycopg.sql import SQL
@@ -19,7 +19,7 @@ from promin_postgres._arguments import (
 )
 from promin_postgres._error_record import ErrorRecord, decode_error, encode_error
 from promin_postgres._statement import SqlNames
-from promin_postgres._time import Seconds, check_moment, check_seconds
+from promin_postgres._time import Seconds, check_seconds, delay_of
 from promin_postgres.errors import InvalidArgument
 from promin_postgres.lookups import TaskStatus
 from promin_postgres.steps._fairness import HIGHEST, LOWEST
@@ -42,9 +42,7 @@ def check_queues(queues: Any) -> list[str]:
 
 
 def check_limit(limit: Any) -> int:
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_LIMIT:
-        raise InvalidArgument("limit", limit, f"must be a whole number from 1 to {MAX_LIMIT}")
-    return limit
+    return check_count("limit", limit, at_least=1, at_most=MAX_LIMIT)
 
 
 def check_fairness(fairness: Any) -> Fairness:
@@ -94,14 +92,8 @@ def encode_task(task: NewTask, namespace: str | None) -> dict[str, Any]:
         "prev_results": None
         if task.prev_results is None
         else encode_optional(dict(task.prev_results), f"prev_results of {subject}"),
-        **_delay(task.delay),
+        **delay_of(task.delay),
     }
-
-
-def _delay(delay: Seconds | datetime) -> dict[str, Any]:
-    if isinstance(delay, datetime):
-        return {"due_at": check_moment("delay", delay), "delay": None}
-    return {"due_at": None, "delay": timedelta(seconds=seconds) if (seconds := check_seconds("delay", delay)) else None}
 
 
 _COLUMNS = {

@@ -1,4 +1,5 @@
--- A table or partitioned table: its columns, those of its primary key in their order, and its partitions at all levels.
+-- A table or partitioned table: its columns and whether their types are all PostgreSQL's own, those of its primary key in
+-- their order, and its partitions at all levels.
 SELECT
     ARRAY(
         SELECT a.attname::text
@@ -6,6 +7,13 @@ SELECT
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         ORDER BY a.attnum
     ) AS columns,
+    NOT EXISTS (
+        SELECT
+        FROM pg_catalog.pg_attribute AS a
+        JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+          AND t.typnamespace <> 'pg_catalog'::regnamespace
+    ) AS is_plain,
     ARRAY(
         SELECT a.attname::text
         FROM pg_catalog.pg_index AS i

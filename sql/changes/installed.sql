@@ -1,6 +1,7 @@
--- The trigger function of a table as it stands: its body, and the triggers that call it, but for disabled ones.
+-- The trigger function of a table as it stands: its body, whether it has a search_path of its own, and the triggers that
+-- call it, but for disabled ones.
 SELECT
-    p.prosrc AS body,
+    p.prosrc AS body, p.proconfig IS NOT NULL AS has_path,
     ARRAY(
         SELECT ARRAY[tn.nspname::text, c.relname::text, t.tgname::text]
         FROM pg_catalog.pg_trigger AS t

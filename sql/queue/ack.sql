@@ -1,12 +1,11 @@
--- Delete messages whose lease is still held. Beside the first one stands the size of the queue, by which the caller keeps
--- this plan or not.
+-- Delete messages whose lease is still held.
 --
 -- LIMIT 1 keeps the planner at one index look-up per message, whatever it believes of the sizes. The rows are then
 -- touched by ctid: one that was claimed again in between has another, and is left alone.
 DELETE FROM {queue} q
 WHERE q.ctid = ANY (ARRAY(
     SELECT held.ctid
-    FROM unnest(%(ids)b::bigint[], %(receipts)b::bigint[]) AS a (id, receipt)
+    FROM unnest(%(ids)s::text::bigint[], %(receipts)s::text::bigint[]) AS a (id, receipt)
     CROSS JOIN LATERAL (
         SELECT m.ctid
         FROM {queue} m
@@ -16,4 +15,4 @@ WHERE q.ctid = ANY (ARRAY(
     ) AS held
 ))
   AND (SELECT %(durable)s::boolean OR set_config('synchronous_commit', 'off', true) IS NOT NULL)
-RETURNING q.id, CASE WHEN q.id = (%(ids)b::bigint[])[1] THEN pg_relation_size(q.tableoid) END AS size
+RETURNING q.id

@@ -1,9 +1,9 @@
--- Move messages whose lease is still held to the archive; returns what ack does.
+-- Move messages whose lease is still held to the archive.
 WITH acked AS (
     DELETE FROM {queue} q
     WHERE q.ctid = ANY (ARRAY(
         SELECT held.ctid
-        FROM unnest(%(ids)b::bigint[], %(receipts)b::bigint[]) AS a (id, receipt)
+        FROM unnest(%(ids)s::text::bigint[], %(receipts)s::text::bigint[]) AS a (id, receipt)
         CROSS JOIN LATERAL (
             SELECT m.ctid
             FROM {queue} m
@@ -13,12 +13,11 @@ WITH acked AS (
         ) AS held
     ))
       AND (SELECT %(durable)s::boolean OR set_config('synchronous_commit', 'off', true) IS NOT NULL)
-    RETURNING q.id, q.value, q.headers, q.created_at, q.deliveries,
-              CASE WHEN q.id = (%(ids)b::bigint[])[1] THEN pg_relation_size(q.tableoid) END AS size
+    RETURNING q.id, q.value, q.headers, q.created_at, q.deliveries
 ), archived AS (
     INSERT INTO {archive} (id, value, headers, created_at, deliveries)
     SELECT acked.id, acked.value, acked.headers, acked.created_at, acked.deliveries
     FROM acked
 )
-SELECT acked.id, acked.size
+SELECT acked.id
 FROM acked

@@ -9,7 +9,7 @@ WITH nacked AS (
                        THEN clock_timestamp() END
     WHERE q.ctid = ANY (ARRAY(
         SELECT held.ctid
-        FROM unnest(%(ids)b::bigint[], %(receipts)b::bigint[]) AS a (id, receipt)
+        FROM unnest(%(ids)s::text::bigint[], %(receipts)s::text::bigint[]) AS a (id, receipt)
         CROSS JOIN LATERAL (
             SELECT m.ctid
             FROM {queue} m

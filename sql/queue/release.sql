@@ -3,7 +3,7 @@ UPDATE {queue} q
 SET leased_until = NULL, receipt = NULL, deliveries = q.deliveries - 1
 WHERE q.ctid = ANY (ARRAY(
     SELECT held.ctid
-    FROM unnest(%(ids)b::bigint[], %(receipts)b::bigint[]) AS a (id, receipt)
+    FROM unnest(%(ids)s::text::bigint[], %(receipts)s::text::bigint[]) AS a (id, receipt)
     CROSS JOIN LATERAL (
         SELECT m.ctid
         FROM {queue} m

@@ -101,3 +101,62 @@ def test_those_who_write_need_no_rights_on_the_log(make, sql):
         assert ids(since(stream, start, 1)) == [1]
     finally:
         sql(psycopg.sql.SQL("RESET ROLE; DROP OWNED BY {0}; DROP ROLE {0}").format(role))
+
+
+TRAPS = {
+    "array_agg": ["json"],
+    "json_build_object": ["text, name, text, name"],
+    "pg_column_size": ["json"],
+    "pg_notify": ["text, text"],
+    "pg_try_advisory_xact_lock_shared": ["bigint"],
+    "row_number": [""],
+    "sum": ["bigint", "integer"],
+    "to_json": ["anyelement"],
+}
+OPERATORS = ["=", "<>", ">", "+", "-", "/"]
+OPERANDS = [("text", "text"), ("bigint", "bigint"), ("bigint", "integer"), ("integer", "integer")]
+
+
+def test_nothing_of_those_who_write_runs_with_the_rights_of_the_log(make, sql):
+    """The trigger function has no search_path of its own, for that costs: it names everything with its schema."""
+    stream = make()
+    stream.install_trigger(operations=ALL)
+    assert sql("SELECT proconfig FROM pg_proc WHERE starts_with(proname, 'wf_log_')").fetchone() == (None,)
+    start = stream.position()
+    sql("CREATE SCHEMA traps")
+    body = "LANGUAGE plpgsql AS $$ BEGIN RAISE 'trapped'; END $$"
+    for name, signatures in TRAPS.items():
+        for arguments in signatures:
+            sql(f"CREATE FUNCTION traps.{name}({arguments}) RETURNS boolean {body}")
+    for left, right in OPERANDS:
+        sql(f"CREATE FUNCTION traps.trap({left}, {right}) RETURNS boolean {body}")
+        for operator in OPERATORS:
+            sql(f"CREATE OPERATOR traps.{operator} (LEFTARG = {left}, RIGHTARG = {right}, FUNCTION = traps.trap)")
+    sql("SET search_path TO traps, pg_catalog, public")
+    for trap in ("to_json(1)", "1::bigint / 2", "pg_notify('a', 'b')"):
+        with pytest.raises(psycopg.errors.RaiseException, match="trapped"):
+            sql(f"SELECT {trap}")
+    for rows in ("(1)", "(2), (3)"):  # one row goes another way than several
+        sql(f"INSERT INTO public.orders (id) VALUES {rows}")
+        sql("UPDATE public.orders SET payload = '{}'")
+        sql("DELETE FROM public.orders")
+    sql("TRUNCATE public.orders")
+    sql("RESET search_path")
+    ops = ["insert", "update", "delete"]
+    assert [change.op for change in since(stream, start, 10)] == [*ops, *(op for op in ops for _ in "ab"), "truncate"]
+
+
+def test_code_of_others_runs_with_a_fixed_search_path(make, sql):
+    def path():
+        return sql("SELECT proconfig FROM pg_proc WHERE starts_with(proname, 'wf_log_')").fetchone()[0]
+
+    fixed = ["search_path=pg_catalog, pg_temp"]
+    stream = make()
+    stream.install_trigger(when="new.id > 0")
+    assert path() == fixed
+    stream.install_trigger()
+    assert path() is None
+    sql("CREATE TYPE colour AS ENUM ('red')")
+    sql("ALTER TABLE orders ADD COLUMN colour colour")
+    stream.install_trigger()
+    assert path() == fixed, "a type may have a cast to json that somebody wrote"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import threading
 import time
 
 import psycopg
 import pytest
+from _waiting import until
 
 from promin_postgres.queue import AsyncPgQueue, PgQueue
 
@@ -175,6 +178,68 @@ def test_a_slow_consumer_gets_messages_with_their_time_ahead(make):
             envelope.ack()
             assert envelope.deliveries == 1
     assert queue.metrics().total == 0
+
+
+@pytest.mark.parametrize("messages", [150, pytest.param(3000, marks=pytest.mark.soak)])
+def test_a_cancelled_consumer_loses_nothing(promin_dsn, messages):
+    """Cancelled at every stage of fetching and acknowledging: what the server had deleted by then is published anew."""
+
+    async def main():
+        received, cancelled = [], 0
+        options = {"batch_size": 2, "visibility_timeout": 2, "poll_interval": 0.05, "max_attempts": 1000}
+        async with await AsyncPgQueue.create(promin_dsn, "orders", **options) as queue:
+            await queue.publish_many(range(messages))
+            while (await queue.metrics()).total:
+                async with queue.subscribe() as stream:
+                    for _ in range(4):
+                        pull = asyncio.ensure_future(anext(stream))
+                        await asyncio.wait({pull}, timeout=random.uniform(0, 0.004))
+                        pull.cancel()
+                        await asyncio.wait({pull})
+                        if pull.cancelled():
+                            cancelled += 1
+                            break
+                        received.append(pull.result())
+        return received, cancelled
+
+    received, cancelled = asyncio.run(main())
+    assert sorted(set(received)) == list(range(messages))
+    assert cancelled > messages // 10
+
+
+def test_an_ack_whose_answer_was_lost_counts(make, promin_dsn):
+    queue = make()
+    queue.publish_many(["one", "two", "three"])
+    with queue.subscribe() as stream, psycopg.connect(promin_dsn) as other:
+        assert next(stream) == "one"
+        other.execute("DELETE FROM pgq_orders WHERE value::text = '\"two\"'")
+        received = []
+        reader = threading.Thread(target=lambda: received.append(next(stream)), daemon=True)
+        reader.start()
+        broken = waiting_ack(promin_dsn)
+        query(promin_dsn, "SELECT pg_terminate_backend(%s, 10000)", broken)
+        waiting_ack(promin_dsn, other_than=broken)
+        other.commit()  # to the consumer as if it had been its own ack that arrived
+        reader.join(10)
+        assert received == ["two"]
+        query(promin_dsn, "DELETE FROM pgq_orders")
+        with pytest.raises(TimeoutError):  # what somebody else has settled is not handed out
+            next(stream.timeout(0.3))
+
+
+def waiting_ack(dsn, other_than=None):
+    """The process of an ack that waits for a row, once there is one."""
+    waiting = (
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        " AND starts_with(query, '/* queue/ack_one */') AND pid IS DISTINCT FROM %s"
+    )
+    return until(lambda: query(dsn, waiting, other_than))[0][0]
+
+
+def query(dsn, text, *params):
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        cursor = connection.execute(text, params)
+        return cursor.fetchall() if cursor.description else None
 
 
 def wait_for_listener(dsn, other_than=None):

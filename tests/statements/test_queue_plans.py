@@ -32,7 +32,7 @@ def loaded(promin_server):
     promin_server.drop_database(name)
 
 
-FENCE = {"ids": list(range(1, 101)), "receipts": [7] * 100}
+FENCE = {"ids": f"{{{','.join(map(str, range(1, 101)))}}}", "receipts": f"{{{','.join(['7'] * 100)}}}"}
 BELL = {"notify": False, "ring": False, "door": 1, "channel": "c"}
 CLAIM = {"limit": 100, "visibility_timeout": timedelta(seconds=30), "receipt": 1, "max_attempts": 3}
 

@@ -61,6 +61,8 @@ def names() -> SqlNames:
             "image": sql.SQL("to_json(promin_row.*)"),
             "row": sql.SQL("promin_row.*"),
             "condition": sql.SQL("new.id > 1"),
+            "no_old": sql.SQL(""),
+            "no_new": sql.SQL(""),
             "timestamp": sql.SQL("id::text::timestamptz"),
             "sequence": sql.Identifier("id"),
             "stream": sql.Literal(1),
