@@ -74,9 +74,12 @@ from promin_postgres.workflow import (
     Undone,
     Workflow,
     WorkflowRegistry,
+    WorkflowResult,
     async_durable,
+    async_trigger,
     async_workflow,
     durable,
+    trigger,
     workflow,
 )
 
@@ -149,6 +152,7 @@ __all__ = [
     "WorkflowError",
     "WorkflowInFlight",
     "WorkflowRegistry",
+    "WorkflowResult",
     "WorkflowStatus",
     "WorkflowSuspended",
     "async_create_durable_scheduler",
@@ -156,6 +160,7 @@ __all__ = [
     "async_migrate",
     "async_migration_status",
     "async_seed_lookups",
+    "async_trigger",
     "async_validate_lookups",
     "async_workflow",
     "codec_for",
@@ -166,6 +171,7 @@ __all__ = [
     "migration_sql",
     "migration_status",
     "seed_lookups",
+    "trigger",
     "validate_lookups",
     "workflow",
 ]

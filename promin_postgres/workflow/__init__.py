@@ -23,6 +23,7 @@ from promin_postgres.workflow.handle import AsyncRunHandle, RunHandle
 from promin_postgres.workflow.registry import AsyncWorkflowRegistry, WorkflowRegistry
 from promin_postgres.workflow.runner import AsyncWorkflow, Workflow, async_workflow, workflow
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
+from promin_postgres.workflow.trigger import WorkflowResult, async_trigger, trigger
 
 __all__ = [
     "AsyncDurable",
@@ -46,8 +47,11 @@ __all__ = [
     "Undone",
     "Workflow",
     "WorkflowRegistry",
+    "WorkflowResult",
     "async_durable",
+    "async_trigger",
     "async_workflow",
     "durable",
+    "trigger",
     "workflow",
 ]

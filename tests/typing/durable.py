@@ -6,13 +6,21 @@ from typing import Any, assert_type
 from promin_postgres import (
     AsyncDurable,
     AsyncDurableContext,
+    AsyncDurableScheduler,
     AsyncPostgresWorkflowStorage,
     Durable,
     DurableContext,
+    DurableScheduler,
+    PgQueue,
     PostgresWorkflowStorage,
     Retry,
+    Stream,
+    WorkflowResult,
     async_durable,
+    async_workflow,
     durable,
+    trigger,
+    workflow,
 )
 
 
@@ -55,3 +63,24 @@ async def asynchronous(storage: AsyncPostgresWorkflowStorage) -> None:
     @async_durable("plain", storage=storage)  # type: ignore[arg-type]
     def plain(ctx: AsyncDurableContext, given: Any) -> int:  # pyright: ignore[reportArgumentType]
         return 1
+
+
+def triggers(storage: PostgresWorkflowStorage, queue: PgQueue[str]) -> None:
+    @durable("order", storage=storage)
+    def order(ctx: DurableContext, given: str) -> None: ...
+
+    pipe = trigger(workflow=order, to_workflow_id=str, concurrency=4, on_duplicate="run")
+    results = queue.subscribe_ack().through(pipe)
+    assert_type(results, Stream[WorkflowResult])
+    trigger(workflow=order, to_workflow_id=str, on_duplicate="never")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def binds(storage: PostgresWorkflowStorage, scheduler: DurableScheduler) -> None:
+    report = workflow("report", storage=storage).step("write", lambda ctx: ctx.input)
+    scheduler.bind("nightly", workflow=report, to_input=lambda tick: tick.scheduled_at.isoformat())
+    scheduler.bind("nightly", workflow=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def async_binds(storage: AsyncPostgresWorkflowStorage, scheduler: AsyncDurableScheduler) -> None:
+    report = async_workflow("report", storage=storage).step("write", lambda ctx: ctx.input)
+    await scheduler.bind("nightly", workflow=report, to_workflow_id=lambda tick: f"report {tick.tick_number}")

@@ -59,14 +59,19 @@ def to_dot(definition: Definition) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def draw_run(definition: Definition, state: WorkflowState) -> str:
+def draw_run(definition: Definition | None, state: WorkflowState) -> str:
     """A run as a Mermaid flowchart whose steps are coloured by status, each status a class of its name.
 
-    Steps of a durable function are those that it has asked for, in the order in which they ended.
+    Steps of a durable function are those that it has asked for, in the order in which they ended. Without a definition
+    the steps are those that are recorded.
     """
-    title = f"{_title(definition.name, state.version)}, run {state.run} of {state.workflow_id}: {state.status.name}"
-    if body_of(definition) is not None:
+    title = f"{_title(state.workflow_name, state.version)}, run {state.run} of {state.workflow_id}: {state.status.name}"
+    if ROOT in state.steps if definition is None else body_of(definition) is not None:
         return _flowchart(title, _asked_for(state), state.steps)
+    if definition is None:
+        return _flowchart(
+            title, [(step.step_name, step.step_type, (), step.depends_on) for step in state.steps.values()], state.steps
+        )
     return _flowchart(title, _declared(definition), state.steps)
 
 

@@ -8,6 +8,7 @@ from promin_postgres._arguments import check_text, decode_optional
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.errors import NotFound, WorkflowCancelled, shown
 from promin_postgres.lookups import WorkflowStatus
+from promin_postgres.workflow.definition import Definition, draw_run
 from promin_postgres.workflow.handle._failure import failure_of
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, WorkflowState
 
@@ -15,8 +16,11 @@ from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, Workf
 class AsyncRunHandle:
     """One run, whoever drives it: made by `start` and `get_handle`. Holds nothing that would have to be closed."""
 
-    def __init__(self, storage: AsyncPostgresWorkflowStorage, workflow_id: str) -> None:
+    def __init__(
+        self, storage: AsyncPostgresWorkflowStorage, workflow_id: str, definition: Definition | None = None
+    ) -> None:
         self._storage = storage
+        self._definition = definition
         self.workflow_id = check_text("workflow_id", workflow_id)
 
     async def result(self, timeout: Seconds | None = None) -> Any:
@@ -58,6 +62,10 @@ class AsyncRunHandle:
         if state is None:
             raise NotFound("workflow", self.workflow_id)
         return state
+
+    async def to_mermaid(self) -> str:
+        """The run as a Mermaid flowchart, its steps coloured by their status. Raises NotFound."""
+        return draw_run(self._definition, await self.state())
 
     async def cancel(self, *, cascade: bool = True) -> None:
         """Cancel the run, and its children with it; steps under way see `ctx.cancelled`.

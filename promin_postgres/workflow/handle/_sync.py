@@ -9,6 +9,7 @@ from promin_postgres._arguments import check_text, decode_optional
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.errors import NotFound, WorkflowCancelled, shown
 from promin_postgres.lookups import WorkflowStatus
+from promin_postgres.workflow.definition import Definition, draw_run
 from promin_postgres.workflow.handle._failure import failure_of
 from promin_postgres.workflow.storage import PostgresWorkflowStorage, WorkflowState
 
@@ -16,8 +17,11 @@ from promin_postgres.workflow.storage import PostgresWorkflowStorage, WorkflowSt
 class RunHandle:
     """One run, whoever drives it: made by `start` and `get_handle`. Holds nothing that would have to be closed."""
 
-    def __init__(self, storage: PostgresWorkflowStorage, workflow_id: str) -> None:
+    def __init__(
+        self, storage: PostgresWorkflowStorage, workflow_id: str, definition: Definition | None = None
+    ) -> None:
         self._storage = storage
+        self._definition = definition
         self.workflow_id = check_text("workflow_id", workflow_id)
 
     def result(self, timeout: Seconds | None = None) -> Any:
@@ -59,6 +63,10 @@ class RunHandle:
         if state is None:
             raise NotFound("workflow", self.workflow_id)
         return state
+
+    def to_mermaid(self) -> str:
+        """The run as a Mermaid flowchart, its steps coloured by their status. Raises NotFound."""
+        return draw_run(self._definition, self.state())
 
     def cancel(self, *, cascade: bool = True) -> None:
         """Cancel the run, and its children with it; steps under way see `ctx.cancelled`.

@@ -73,7 +73,7 @@ class AsyncRunnable(Drawn):
 
     def get_handle(self, workflow_id: str) -> AsyncRunHandle:
         """A run by its id. Whether it is there shows when it is asked for something."""
-        return AsyncRunHandle(self.storage, workflow_id)
+        return AsyncRunHandle(self.storage, workflow_id, self.definition)
 
     async def run(
         self,

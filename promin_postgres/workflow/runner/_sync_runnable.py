@@ -74,7 +74,7 @@ class Runnable(Drawn):
 
     def get_handle(self, workflow_id: str) -> RunHandle:
         """A run by its id. Whether it is there shows when it is asked for something."""
-        return RunHandle(self.storage, workflow_id)
+        return RunHandle(self.storage, workflow_id, self.definition)
 
     def run(
         self,
