@@ -21,7 +21,7 @@ from promin_postgres.workflow.durable import (
 )
 from promin_postgres.workflow.handle import AsyncRunHandle, RunHandle
 from promin_postgres.workflow.registry import AsyncWorkflowRegistry, WorkflowRegistry
-from promin_postgres.workflow.runner import AsyncWorkflow, Workflow, async_workflow, workflow
+from promin_postgres.workflow.runner import AsyncWorkflow, Outcome, Workflow, async_workflow, workflow
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
 from promin_postgres.workflow.trigger import WorkflowResult, async_trigger, trigger
 
@@ -41,6 +41,7 @@ __all__ = [
     "Fallback",
     "Hooks",
     "Idempotency",
+    "Outcome",
     "PostgresWorkflowStorage",
     "RunHandle",
     "Step",
