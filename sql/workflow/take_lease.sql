@@ -2,7 +2,8 @@
 --
 -- A lease without an end belongs to whoever holds the advisory lock. A holder of that lock has just got it, so the old
 -- lease is dead; a holder of rows tries the lock for an instant to see whether somebody has it. A lease that is plainly
--- alive is refused without a lock, which would wait for the writes under way. A token that is there already is our own,
+-- alive is refused without a lock, which would wait for the writes under way. Losing one in a crash of the server loses
+-- nothing: so it does not wait for the disk. A token that is there already is our own,
 -- when the answer was lost.
 WITH workflow AS (
     SELECT w.id
@@ -11,7 +12,8 @@ WITH workflow AS (
 ), free AS MATERIALIZED (
     SELECT workflow.id
     FROM workflow
-    WHERE (%(duration)s::interval IS NULL OR pg_try_advisory_xact_lock(%(key)s::bigint))
+    WHERE (SELECT set_config('synchronous_commit', 'off', true)) IS NOT NULL
+      AND (%(duration)s::interval IS NULL OR pg_try_advisory_xact_lock(%(key)s::bigint))
       AND NOT EXISTS (
           SELECT FROM {prefix}workflow_leases l
           WHERE l.workflow = workflow.id AND l.token <> %(token)s::uuid AND l.expires_at > clock_timestamp()

@@ -73,6 +73,8 @@ class AsyncDriver:
         self._due: set[str] = set()
         """Steps whose wait is over by the clock."""
         self._failed: list[str] = []
+        self._is_complete = False
+        """The run was completed together with its last step."""
         self._deadline = None if run.deadline_in is None else time.monotonic() + run.deadline_in
 
     async def drive(self) -> Ended:
@@ -81,7 +83,9 @@ class AsyncDriver:
         try:
             failure = await self._succeed()
             if failure is None:
-                return Ended(WorkflowStatus.COMPLETED, await self._ending.complete(self._results))
+                return Ended(
+                    WorkflowStatus.COMPLETED, await self._ending.complete(self._results, is_recorded=self._is_complete)
+                )
             # An error that was recorded before the run began to be undone stands.
             recorded = self._run.error if self._run.status is WorkflowStatus.COMPENSATING else None
             while (pause := await self._ending.fail(recorded or failure)) is not None:
@@ -289,6 +293,19 @@ class AsyncDriver:
         else:
             status = StepStatus.FAILED if verdict.retry_in is None else StepStatus.PENDING
             result, error = Encoded(None), verdict.record
+        if isinstance(verdict, Done) and error is None and self._is_last(step):
+            standing, self._is_complete = await self._storage.save_last_outcome(
+                self._workflow_id,
+                step.name,
+                result=result,
+                attempt=attempt,
+                duration=time.monotonic() - started,
+                step_type=step.kind,
+                lease=self._lease,
+                connection=connection,
+            )
+            self._stop_if_cancelled(standing)
+            return
         standing = await self._storage.save_outcome(
             self._workflow_id,
             step.name,
@@ -301,8 +318,15 @@ class AsyncDriver:
             lease=self._lease,
             connection=connection,
         )
+        self._stop_if_cancelled(standing)
+
+    def _stop_if_cancelled(self, standing: WorkflowStatus) -> None:
         if standing is WorkflowStatus.CANCELLED:
             raise WorkflowCancelled(workflow_id=self._workflow_id)
+
+    def _is_last(self, step: Step) -> bool:
+        """Whether the run ends with this step, and its result is that of the run."""
+        return self._progress.left == 1 and self._definition.terminal == (step.name,)
 
     async def _begin_wait(self, step: Step, waits: Waits) -> _Attempted:
         """Record a wait, and count how long it is from now on."""

@@ -44,11 +44,12 @@ class AsyncEnding:
             return None
         return policy.retry.pause(retries + 1)
 
-    async def complete(self, known: Mapping[str, Encoded] | None = None) -> Encoded:
+    async def complete(self, known: Mapping[str, Encoded] | None = None, *, is_recorded: bool = False) -> Encoded:
         """Record the result of the run, and give it back.
 
         Args:
             known: Results of steps that need not be loaded.
+            is_recorded: It was, together with the last step.
         """
         workflow_id, terminal = self._run.workflow_id, self._definition.terminal
         results = dict(known or {})
@@ -59,7 +60,8 @@ class AsyncEnding:
         else:
             members = (f"{json.dumps(name)}:{results[name].text or 'null'}" for name in terminal)
             result = Encoded("{" + ",".join(members) + "}")
-        await self._storage.complete_workflow(workflow_id, result, lease=self._lease)
+        if not is_recorded:
+            await self._storage.complete_workflow(workflow_id, result, lease=self._lease)
         if self._definition.hooks.on_workflow_complete is not None:
             await async_fire(self._definition.hooks.on_workflow_complete, self._event(result=result.value()))
         return result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from typing import Any
@@ -14,7 +13,6 @@ from promin_postgres._arguments import check_count
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.codec import Encoded
 from promin_postgres.errors import (
-    AlreadyExists,
     DefinitionChanged,
     InvalidArgument,
     NotFound,
@@ -207,7 +205,12 @@ class AsyncRunnable(Drawn):
         if run is None:
             if given is None:
                 raise NotFound("workflow", workflow_id)
-            await self._create(workflow_id, given, parent)
+            lease = await self._create(workflow_id, given, parent)
+            if lease is not None:
+                try:
+                    return await self._drive(self._new(workflow_id, given, parent), lease, wait_until, parent)
+                finally:
+                    await self._release(lease)
         elif self._standing(run, policy, force=force) is Standing.ANSWERED:
             return await self._recorded(run)
         joined = False
@@ -226,6 +229,7 @@ class AsyncRunnable(Drawn):
                 return await self._recorded(run)
             if standing is Standing.FRESH:
                 run = await self._afresh(run, given, lease)
+            await self._open(run, lease)
             return await self._drive(run, lease, wait_until, parent)
         finally:
             await self._release(lease)
@@ -252,20 +256,42 @@ class AsyncRunnable(Drawn):
             raise NotFound("workflow", run.workflow_id)
         return Ended(run.status, error=failure_of(state))
 
-    async def _create(self, workflow_id: str, given: Encoded, parent: Context | None) -> None:
-        with contextlib.suppress(AlreadyExists):  # somebody else was faster: his input is the recorded one
-            await self.storage.create_workflow(
-                workflow_id,
-                workflow_name=self.definition.name,
-                steps=specs(self.definition),
-                workflow_type=self.definition.type,
-                version=self.definition.version,
-                parent_workflow_id=None if parent is None else parent.workflow_id,
-                parent_step=None if parent is None else parent.step_name,
-                input=given,
-                metadata=self.definition.metadata,
-                deadline=self.definition.deadline,
-            )
+    async def _create(self, workflow_id: str, given: Encoded, parent: Context | None) -> Lease | None:
+        """Record a run and take its lease; None when somebody else was faster: his input is the recorded one."""
+        return await self.storage.create_locked(
+            workflow_id,
+            workflow_name=self.definition.name,
+            steps=specs(self.definition),
+            workflow_type=self.definition.type,
+            namespace=None,
+            version=self.definition.version,
+            parent_workflow_id=None if parent is None else parent.workflow_id,
+            parent_step=None if parent is None else parent.step_name,
+            given=given,
+            metadata=self.definition.metadata,
+            deadline=self.definition.deadline,
+        )
+
+    def _new(self, workflow_id: str, given: Encoded, parent: Context | None) -> RunRecord:
+        """What was just recorded."""
+        return RunRecord(
+            workflow_id=workflow_id,
+            workflow_name=self.definition.name,
+            version=self.definition.version,
+            run=1,
+            status=WorkflowStatus.RUNNING,
+            input=given,
+            result=Encoded(None),
+            error=None,
+            metadata=Encoded.of(self.definition.metadata and dict(self.definition.metadata), subject="metadata"),
+            on_workers=False,
+            retries=0,
+            parent_workflow_id=None if parent is None else parent.workflow_id,
+            parent_step=None if parent is None else parent.step_name,
+            deadline_in=self.definition.deadline,
+            ended_for=None,
+            steps={},
+        )
 
     async def _load(self, workflow_id: str, *, steps: bool = True) -> RunRecord:
         run = await self.storage.load_run(workflow_id, steps=steps)
@@ -284,7 +310,8 @@ class AsyncRunnable(Drawn):
         )
         return await self._load(run.workflow_id)
 
-    async def _drive(self, run: RunRecord, lease: Lease, wait_until: float | None, parent: Context | None) -> Ended:
+    async def _open(self, run: RunRecord, lease: Lease) -> None:
+        """Go on with a run as this definition has it."""
         workflow_id = run.workflow_id
         if self.definition.version != run.version:
             await self.storage.replace_steps(
@@ -295,6 +322,7 @@ class AsyncRunnable(Drawn):
         if run.status is not WorkflowStatus.COMPENSATING:
             await self.storage.begin_run(workflow_id, lease=lease)
 
+    async def _drive(self, run: RunRecord, lease: Lease, wait_until: float | None, parent: Context | None) -> Ended:
         async def launch(child: Child, workflow_id: str, given: Encoded, context: Context) -> Waits | None:
             return await self._launch(child, workflow_id, given, context, wait_until)
 

@@ -45,11 +45,12 @@ class Ending:
             return None
         return policy.retry.pause(retries + 1)
 
-    def complete(self, known: Mapping[str, Encoded] | None = None) -> Encoded:
+    def complete(self, known: Mapping[str, Encoded] | None = None, *, is_recorded: bool = False) -> Encoded:
         """Record the result of the run, and give it back.
 
         Args:
             known: Results of steps that need not be loaded.
+            is_recorded: It was, together with the last step.
         """
         workflow_id, terminal = self._run.workflow_id, self._definition.terminal
         results = dict(known or {})
@@ -60,7 +61,8 @@ class Ending:
         else:
             members = (f"{json.dumps(name)}:{results[name].text or 'null'}" for name in terminal)
             result = Encoded("{" + ",".join(members) + "}")
-        self._storage.complete_workflow(workflow_id, result, lease=self._lease)
+        if not is_recorded:
+            self._storage.complete_workflow(workflow_id, result, lease=self._lease)
         if self._definition.hooks.on_workflow_complete is not None:
             fire(self._definition.hooks.on_workflow_complete, self._event(result=result.value()))
         return result

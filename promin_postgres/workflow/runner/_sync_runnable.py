@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from typing import Any
@@ -15,7 +14,6 @@ from promin_postgres._arguments import check_count
 from promin_postgres._time import Seconds, check_seconds
 from promin_postgres.codec import Encoded
 from promin_postgres.errors import (
-    AlreadyExists,
     DefinitionChanged,
     InvalidArgument,
     NotFound,
@@ -208,7 +206,12 @@ class Runnable(Drawn):
         if run is None:
             if given is None:
                 raise NotFound("workflow", workflow_id)
-            self._create(workflow_id, given, parent)
+            lease = self._create(workflow_id, given, parent)
+            if lease is not None:
+                try:
+                    return self._drive(self._new(workflow_id, given, parent), lease, wait_until, parent)
+                finally:
+                    self._release(lease)
         elif self._standing(run, policy, force=force) is Standing.ANSWERED:
             return self._recorded(run)
         joined = False
@@ -227,6 +230,7 @@ class Runnable(Drawn):
                 return self._recorded(run)
             if standing is Standing.FRESH:
                 run = self._afresh(run, given, lease)
+            self._open(run, lease)
             return self._drive(run, lease, wait_until, parent)
         finally:
             self._release(lease)
@@ -253,20 +257,42 @@ class Runnable(Drawn):
             raise NotFound("workflow", run.workflow_id)
         return Ended(run.status, error=failure_of(state))
 
-    def _create(self, workflow_id: str, given: Encoded, parent: Context | None) -> None:
-        with contextlib.suppress(AlreadyExists):  # somebody else was faster: his input is the recorded one
-            self.storage.create_workflow(
-                workflow_id,
-                workflow_name=self.definition.name,
-                steps=specs(self.definition),
-                workflow_type=self.definition.type,
-                version=self.definition.version,
-                parent_workflow_id=None if parent is None else parent.workflow_id,
-                parent_step=None if parent is None else parent.step_name,
-                input=given,
-                metadata=self.definition.metadata,
-                deadline=self.definition.deadline,
-            )
+    def _create(self, workflow_id: str, given: Encoded, parent: Context | None) -> Lease | None:
+        """Record a run and take its lease; None when somebody else was faster: his input is the recorded one."""
+        return self.storage.create_locked(
+            workflow_id,
+            workflow_name=self.definition.name,
+            steps=specs(self.definition),
+            workflow_type=self.definition.type,
+            namespace=None,
+            version=self.definition.version,
+            parent_workflow_id=None if parent is None else parent.workflow_id,
+            parent_step=None if parent is None else parent.step_name,
+            given=given,
+            metadata=self.definition.metadata,
+            deadline=self.definition.deadline,
+        )
+
+    def _new(self, workflow_id: str, given: Encoded, parent: Context | None) -> RunRecord:
+        """What was just recorded."""
+        return RunRecord(
+            workflow_id=workflow_id,
+            workflow_name=self.definition.name,
+            version=self.definition.version,
+            run=1,
+            status=WorkflowStatus.RUNNING,
+            input=given,
+            result=Encoded(None),
+            error=None,
+            metadata=Encoded.of(self.definition.metadata and dict(self.definition.metadata), subject="metadata"),
+            on_workers=False,
+            retries=0,
+            parent_workflow_id=None if parent is None else parent.workflow_id,
+            parent_step=None if parent is None else parent.step_name,
+            deadline_in=self.definition.deadline,
+            ended_for=None,
+            steps={},
+        )
 
     def _load(self, workflow_id: str, *, steps: bool = True) -> RunRecord:
         run = self.storage.load_run(workflow_id, steps=steps)
@@ -285,7 +311,8 @@ class Runnable(Drawn):
         )
         return self._load(run.workflow_id)
 
-    def _drive(self, run: RunRecord, lease: Lease, wait_until: float | None, parent: Context | None) -> Ended:
+    def _open(self, run: RunRecord, lease: Lease) -> None:
+        """Go on with a run as this definition has it."""
         workflow_id = run.workflow_id
         if self.definition.version != run.version:
             self.storage.replace_steps(
@@ -296,6 +323,7 @@ class Runnable(Drawn):
         if run.status is not WorkflowStatus.COMPENSATING:
             self.storage.begin_run(workflow_id, lease=lease)
 
+    def _drive(self, run: RunRecord, lease: Lease, wait_until: float | None, parent: Context | None) -> Ended:
         def launch(child: Child, workflow_id: str, given: Encoded, context: Context) -> Waits | None:
             return self._launch(child, workflow_id, given, context, wait_until)
 

@@ -26,6 +26,7 @@ from promin_postgres.workflow.storage._values import (
 )
 
 UNCHANGED: Any = object()
+_NO_LEASE: dict[str, Any] = {"token": None, "holder": None, "duration": None}
 
 
 class AsyncRuns(AsyncStorageBase):
@@ -71,7 +72,7 @@ class AsyncRuns(AsyncStorageBase):
             version=version, parent_workflow_id=parent_workflow_id, parent_step=parent_step, given=input,
             metadata=metadata, deadline=deadline,
         )  # fmt: skip
-        row = await self._sql.fetch_one(sql.CREATE_WORKFLOW, params, connection=connection)
+        row = await self._sql.fetch_one(sql.CREATE_WORKFLOW, params | _NO_LEASE, connection=connection)
         if row is None or not row["created"]:
             check_parent(row, parent_workflow_id)
             raise AlreadyExists("workflow", workflow_id)

@@ -75,7 +75,54 @@ class Drives(StorageBase):
 
         Returns and raises as `save_step_result`. Source: sql/workflow/save_step.sql.
         """
-        params = {
+        params = self._outcome(
+            workflow_id, step_name, status, result, error, attempt, duration, step_type, metadata, lease
+        )
+        taken = f"another result of step {step_name!r} in workflow"
+        return WorkflowStatus(self._written(sql.SAVE_STEP, params, lease, taken, connection=connection))
+
+    def save_last_outcome(
+        self,
+        workflow_id: str,
+        step_name: str,
+        *,
+        result: Encoded,
+        attempt: int,
+        duration: Seconds | None,
+        step_type: StepType,
+        lease: Lease,
+        connection: Any = None,
+    ) -> tuple[WorkflowStatus, bool]:
+        """Record that the last step of a run completed, and with it the run, whose result is the same.
+
+        Returns:
+            Where the run stood, and whether it has ended by this: not when it has a parent, which has to be told.
+
+        Raises as `save_step_result`. Source: sql/workflow/save_last_step.sql. One commit.
+        """
+        params = self._outcome(
+            workflow_id, step_name, StepStatus.COMPLETED, result, None, attempt, duration, step_type, None, lease
+        ) | self._bells(None)
+        rows = self._sql.fetch_tuples(sql.SAVE_LAST_STEP, params, connection=connection)
+        if not rows:
+            taken = f"another result of step {step_name!r} in workflow"
+            raise self._refuse(workflow_id, lease, connection, taken=taken)
+        return WorkflowStatus(rows[0][0]), rows[0][1]
+
+    def _outcome(
+        self,
+        workflow_id: str,
+        step_name: str,
+        status: StepStatus,
+        result: Encoded,
+        error: ErrorRecord | None,
+        attempt: int,
+        duration: Seconds | None,
+        step_type: StepType,
+        metadata: Mapping[str, Any] | None,
+        lease: Lease,
+    ) -> dict[str, Any]:
+        return {
             "workflow_id": check_text("workflow_id", workflow_id),
             "step_name": check_text("step_name", step_name, limit=MAX_NAME),
             "step_type": int(step_type),
@@ -87,8 +134,6 @@ class Drives(StorageBase):
             "duration": optional_duration("duration", duration),
             "instance_id": self.instance_id,
         } | fence(lease)
-        taken = f"another result of step {step_name!r} in workflow"
-        return WorkflowStatus(self._written(sql.SAVE_STEP, params, lease, taken, connection=connection))
 
     def count_retry(self, workflow_id: str, *, retries: int, lease: Lease) -> None:
         """Record that the run begins again where it failed, for the `retries`-th time.

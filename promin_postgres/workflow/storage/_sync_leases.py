@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 from promin_postgres._arguments import check_text
@@ -15,6 +16,7 @@ from promin_postgres.workflow.storage import _statements as sql
 from promin_postgres.workflow.storage._sync_base import StorageBase
 from promin_postgres.workflow.storage._records import Lease
 from promin_postgres.workflow.storage._renewal import LeaseRenewal
+from promin_postgres.workflow.storage._values import check_parent, new_run
 
 
 class Leases(StorageBase):
@@ -69,6 +71,35 @@ class Leases(StorageBase):
         if self._keeper is not None:
             self._keeper.add(token, workflow_id, renewed=asked)
         return Lease(workflow_id=workflow_id, token=token, expires_at=row["expires_at"])
+
+    def create_locked(self, workflow_id: str, **options: Any) -> Lease | None:
+        """Record a workflow, running, and take the lease on it; None when the id is taken.
+
+        Takes and raises what `create_workflow` does. Source: sql/workflow/create_workflow.sql. One commit.
+        """
+        run = new_run(workflow_id, **options)
+        key = self._key(workflow_id)
+        token = str(uuid4())
+        if self._locks is not None and not self._locks.try_lock(key, owner=token):
+            return None
+        asked, lease = time.monotonic(), None
+        holding = {
+            "token": token,
+            "holder": self.instance_id,
+            "duration": None if self._locks is not None else self._lock_duration,
+        }
+        try:
+            row = self._sql.fetch_one(sql.CREATE_WORKFLOW, {**run, **holding})
+            if row is not None and row["created"]:
+                lease = Lease(workflow_id=workflow_id, token=token, expires_at=row["expires_at"])
+                if self._keeper is not None:
+                    self._keeper.add(token, workflow_id, renewed=asked)
+        finally:
+            if lease is None and self._locks is not None:
+                self._locks.unlock(key, owner=token)
+        if lease is None:
+            check_parent(row, run["parent_workflow_id"])
+        return lease
 
     def release_lock(self, lease: Lease) -> None:
         """Give a lease back; does nothing when it is lost already. Source: sql/workflow/release_lease.sql."""

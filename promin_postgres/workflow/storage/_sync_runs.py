@@ -27,6 +27,7 @@ from promin_postgres.workflow.storage._values import (
 )
 
 UNCHANGED: Any = object()
+_NO_LEASE: dict[str, Any] = {"token": None, "holder": None, "duration": None}
 
 
 class Runs(StorageBase):
@@ -72,7 +73,7 @@ class Runs(StorageBase):
             version=version, parent_workflow_id=parent_workflow_id, parent_step=parent_step, given=input,
             metadata=metadata, deadline=deadline,
         )  # fmt: skip
-        row = self._sql.fetch_one(sql.CREATE_WORKFLOW, params, connection=connection)
+        row = self._sql.fetch_one(sql.CREATE_WORKFLOW, params | _NO_LEASE, connection=connection)
         if row is None or not row["created"]:
             check_parent(row, parent_workflow_id)
             raise AlreadyExists("workflow", workflow_id)
