@@ -272,3 +272,13 @@ def test_versions_are_counted(twin_storage: Any) -> None:
         None: {WorkflowStatus.PENDING: 1},
     }
     assert twin_storage.count_by_version("nobody") == {}
+
+
+def test_a_task_whose_workflow_was_purged_is_settled_without_effect(storage: Any, hand: Hand, promin_dsn: str) -> None:
+    task = hand.one("s")
+    query(promin_dsn, "UPDATE wf_workflows SET status = 4, completed_at = now() - interval '1 day'")
+    assert storage.purge_completed(older_than=60) == 1
+    assert storage.load_inputs([task[2:5]]) == []
+    assert storage.settle_steps([hand.done(task, "1")]) == set()
+    assert query(promin_dsn, QUEUE) == []
+    assert query(promin_dsn, "SELECT count(*) FROM wf_step_attempts") == [(0,)]
