@@ -208,18 +208,24 @@ async def async_call(
     A coroutine function runs on the loop and is cancelled by the timeout. A plain function runs in a thread, because
     it would stop the loop and every heartbeat with it; after a timeout it runs on, unheard.
     """
+    if timeout is None:
+        return await _await_call(function, argument)
     guard = asyncio.timeout(timeout)
     try:
         async with guard:
-            if inspect.iscoroutinefunction(function):
-                return await function(argument)
-            result = await _in_thread(function, argument)
-            return await result if inspect.isawaitable(result) else result
+            return await _await_call(function, argument)
     except TimeoutError:
         if not guard.expired():
             raise  # the function's own
         on_timeout()
         raise TimeoutError(f"still running after {timeout:g} seconds") from None
+
+
+async def _await_call(function: Callable[[Any], Any], argument: Any) -> Any:
+    if inspect.iscoroutinefunction(function):
+        return await function(argument)
+    result = await _in_thread(function, argument)
+    return await result if inspect.isawaitable(result) else result
 
 
 async def _in_thread(function: Callable[[Any], Any], argument: Any) -> Any:

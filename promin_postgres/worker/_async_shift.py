@@ -25,6 +25,9 @@ from promin_postgres.worker.engine import AsyncEngine
 
 logger = logging.getLogger(__name__)
 
+_MANY = 32
+"""Steps of runs that are settled while the next are claimed, over another connection; fewer are settled before."""
+
 
 class AsyncShift:
     """One run of a worker: a claimer, who goes to the server, and a crew, which calls handlers."""
@@ -175,7 +178,7 @@ class AsyncShift:
 
     async def _go(self) -> None:
         """Settle what is done, and claim what there is room for."""
-        desk, core, settings = self.desk, self._core, self._settings
+        desk, core = self.desk, self._core
         began = time.monotonic()
         if self._unknown_at and time.monotonic() >= self._unknown_at[0]:
             await core.requeue_stuck(claimed_by=core.me, kept=desk.held)
@@ -185,30 +188,43 @@ class AsyncShift:
         if desk.closed:
             core.forget(desk.closed)
             desk.closed.clear()
-        if desk.checkpoints:
-            await self._checkpoint()
-        if desk.wants(rung=self._alarm.rung):
-            self._alarm.clear()
-            self._alarm.rung = False
-            asked = time.monotonic()
-            tasks, lost = await core.settle_and_claim(desk.outcomes, settings.queues, desk.room, settings.fairness)
-            core.warn_of_lost(desk.settled(lost))
-            took = time.monotonic() - asked
-            desk.claimed(tasks, took=took, next_in=core.next_in, exhausted=core.exhausted)
-            if self._engine is not None:
-                await self._engine.load(tasks)
-            desk.pace.went_round(time.monotonic() - began)
-            self._crew.put(tasks)
-        elif desk.outcomes:
+        if not desk.wants(rung=self._alarm.rung):
             await self._settle()
+        elif self._engine is None or len(desk.checkpoints) < _MANY:
+            if desk.checkpoints:
+                await self._checkpoint()
+            await self._claim(began)
+        else:
+            settling = asyncio.create_task(self._engine.settle(desk.checkpoints))
+            try:
+                await self._claim(began)
+            finally:
+                self._checkpointed(await settling)
+            desk.look_now()  # for what follows those steps
         self.connected = True
+
+    async def _claim(self, began: float) -> None:
+        desk, core, settings = self.desk, self._core, self._settings
+        self._alarm.clear()
+        self._alarm.rung = False
+        asked = time.monotonic()
+        tasks, lost = await core.settle_and_claim(desk.outcomes, settings.queues, desk.room, settings.fairness)
+        core.warn_of_lost(desk.settled(lost))
+        took = time.monotonic() - asked
+        desk.claimed(tasks, took=took, next_in=core.next_in, exhausted=core.exhausted)
+        if self._engine is not None:
+            await self._engine.load(tasks)
+        desk.pace.went_round(time.monotonic() - began)
+        self._crew.put(tasks)
 
     async def _checkpoint(self) -> None:
         """Settle the steps of runs; what follows them can be claimed after that."""
         if self._engine is not None:
-            lost = await self._engine.settle(self.desk.checkpoints)
-            self._core.forget([one.task_id for one in self.desk.checkpoints])
-            self._core.warn_of_lost(self.desk.checkpointed(lost))
+            self._checkpointed(await self._engine.settle(self.desk.checkpoints))
+
+    def _checkpointed(self, lost: set[int]) -> None:
+        self._core.forget([one.task_id for one in self.desk.checkpoints])
+        self._core.warn_of_lost(self.desk.checkpointed(lost))
 
     async def _wait(self) -> None:
         desk, alarm = self.desk, self._alarm

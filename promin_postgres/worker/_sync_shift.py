@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 from psycopg_pool import PoolClosed
@@ -23,6 +24,9 @@ from promin_postgres.worker.engine import Engine
 from promin_postgres.worker._sync_crew import Alarm, Crew
 
 logger = logging.getLogger(__name__)
+
+_MANY = 32
+"""Steps of runs that are settled while the next are claimed, over another connection; fewer are settled before."""
 
 
 class Shift:
@@ -49,6 +53,7 @@ class Shift:
         self._alarm = Alarm()
         self._crew = Crew(self.desk, settings, self._alarm, self._engine)
         self._heart = Heart(db.conninfo, self._core.sql.names, settings.lease, self._alarm.nudge)
+        self._aside = ThreadPoolExecutor(1, "promin-settler")
         self._ear: Ear | None = None
         self._stop_by = 0.0
         self._began = False
@@ -170,7 +175,7 @@ class Shift:
 
     def _go(self) -> None:
         """Settle what is done, and claim what there is room for."""
-        desk, core, settings = self.desk, self._core, self._settings
+        desk, core = self.desk, self._core
         began = time.monotonic()
         if self._unknown_at and time.monotonic() >= self._unknown_at[0]:
             core.requeue_stuck(claimed_by=core.me, kept=desk.held)
@@ -180,30 +185,43 @@ class Shift:
         if desk.closed:
             core.forget(desk.closed)
             desk.closed.clear()
-        if desk.checkpoints:
-            self._checkpoint()
-        if desk.wants(rung=self._alarm.rung):
-            self._alarm.clear()
-            self._alarm.rung = False
-            asked = time.monotonic()
-            tasks, lost = core.settle_and_claim(desk.outcomes, settings.queues, desk.room, settings.fairness)
-            core.warn_of_lost(desk.settled(lost))
-            took = time.monotonic() - asked
-            desk.claimed(tasks, took=took, next_in=core.next_in, exhausted=core.exhausted)
-            if self._engine is not None:
-                self._engine.load(tasks)
-            desk.pace.went_round(time.monotonic() - began)
-            self._crew.put(tasks)
-        elif desk.outcomes:
+        if not desk.wants(rung=self._alarm.rung):
             self._settle()
+        elif self._engine is None or len(desk.checkpoints) < _MANY:
+            if desk.checkpoints:
+                self._checkpoint()
+            self._claim(began)
+        else:
+            settling = self._aside.submit(self._engine.settle, desk.checkpoints)
+            try:
+                self._claim(began)
+            finally:
+                self._checkpointed(settling.result())
+            desk.look_now()  # for what follows those steps
         self.connected = True
+
+    def _claim(self, began: float) -> None:
+        desk, core, settings = self.desk, self._core, self._settings
+        self._alarm.clear()
+        self._alarm.rung = False
+        asked = time.monotonic()
+        tasks, lost = core.settle_and_claim(desk.outcomes, settings.queues, desk.room, settings.fairness)
+        core.warn_of_lost(desk.settled(lost))
+        took = time.monotonic() - asked
+        desk.claimed(tasks, took=took, next_in=core.next_in, exhausted=core.exhausted)
+        if self._engine is not None:
+            self._engine.load(tasks)
+        desk.pace.went_round(time.monotonic() - began)
+        self._crew.put(tasks)
 
     def _checkpoint(self) -> None:
         """Settle the steps of runs; what follows them can be claimed after that."""
         if self._engine is not None:
-            lost = self._engine.settle(self.desk.checkpoints)
-            self._core.forget([one.task_id for one in self.desk.checkpoints])
-            self._core.warn_of_lost(self.desk.checkpointed(lost))
+            self._checkpointed(self._engine.settle(self.desk.checkpoints))
+
+    def _checkpointed(self, lost: set[int]) -> None:
+        self._core.forget([one.task_id for one in self.desk.checkpoints])
+        self._core.warn_of_lost(self.desk.checkpointed(lost))
 
     def _wait(self) -> None:
         desk, alarm = self.desk, self._alarm
@@ -287,6 +305,7 @@ class Shift:
     def _leave(self) -> None:
         """Retire: whatever is still leased is anybody's."""
         self._heart.stop()
+        self._aside.shutdown()
         self._crew.dismiss()
         try:
             if self._ear is not None:

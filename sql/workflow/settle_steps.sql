@@ -47,14 +47,14 @@ WITH given AS MATERIALIZED (
         gate = CASE WHEN j.pause > interval '0' THEN 1 ELSE 0 END, waits_for = NULL,
         available_at = CASE WHEN j.pause > interval '0' THEN LEAST(clock_timestamp() + j.pause, j.deadline_at) END
     FROM judged j
-    WHERE q.id = j.id AND q.id = ANY (%(ids)b::bigint[]) AND j.is_again
+    WHERE q.id = j.id AND j.is_again
       AND CASE WHEN q.lease = j.lease THEN q.claimed_by = j.claimed_by END
     RETURNING j.id, j.claimed_by, j.status, j.result, j.error, j.attempt, j.duration, j.run, j.step_name, j.queue,
               j.priority, j.workflow, j.workflow_id, j.namespace, j.definition, j.deadline_at, j.ending, j.is_live
 ), done AS (
     DELETE FROM {prefix}step_queue q
     USING judged j
-    WHERE q.id = j.id AND q.id = ANY (%(ids)b::bigint[]) AND j.is_again IS NOT TRUE
+    WHERE q.id = j.id AND j.is_again IS NOT TRUE
       AND CASE WHEN q.lease = j.lease THEN q.claimed_by = j.claimed_by END
     RETURNING j.id, j.claimed_by, j.status, j.result, j.error, j.attempt, j.duration, j.run, j.step_name, j.queue,
               j.priority, j.workflow, j.workflow_id, j.namespace, j.definition, j.deadline_at, j.ending, j.is_live

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from promin_postgres._arguments import MAX_NAME, check_text
@@ -93,8 +94,8 @@ class AsyncTasks(AsyncStorageBase):
             "runs": [run for _, run, _ in tasks],
             "step_names": [step_name for _, _, step_name in tasks],
         }
-        rows = await self._sql.fetch_all(sql.LOAD_INPUTS, params)
-        return [step_input(tasks[row["number"] - 1], row) for row in sorted(rows, key=lambda row: row["number"])]
+        rows = await self._sql.fetch_tuples(sql.LOAD_INPUTS, params)
+        return [step_input(tasks[number - 1], row) for number, *row in sorted(rows, key=itemgetter(0))]
 
     async def settle_steps(self, outcomes: Sequence[StepSettlement], *, connection: Any = None) -> set[int]:
         """Write what became of tasks and carry their runs on, in one statement.

@@ -208,35 +208,42 @@ def workflow_signal(row: dict[str, Any]) -> WorkflowSignal:
     return WorkflowSignal(**row | {"payload": decode_optional(row["payload"], f"signal {row['signal_name']!r}")})
 
 
-def step_input(task: tuple[str, int, str], row: dict[str, Any]) -> StepInput:
+def step_input(task: tuple[str, int, str], row: Sequence[Any]) -> StepInput:
+    """The columns of load_inputs.sql, but for the first."""
+    status, is_current, ending, retries, version, given, deadline_in, step_status, step_type, attempt, *rest = row
+    metadata, due_in, names, results = rest
     return StepInput(
         *task,
-        status=WorkflowStatus(row["status"]),
-        is_current=row["is_current"],
-        ending=row["ending"],
-        retries=row["retries"],
-        version=row["version"],
-        input_json=row["input"],
-        deadline_in=row["deadline_in"],
-        step_status=None if row["step_status"] is None else StepStatus(row["step_status"]),
-        step_type=None if row["step_type"] is None else StepType(row["step_type"]),
-        attempt=row["attempt"],
-        metadata_json=row["metadata"],
-        due_in=row["due_in"],
-        results=dict(zip(row["names"], row["results"], strict=True)) if row["names"] else {},
+        WorkflowStatus(status),
+        is_current,
+        ending,
+        retries,
+        version,
+        given,
+        deadline_in,
+        None if step_status is None else StepStatus(step_status),
+        None if step_type is None else StepType(step_type),
+        attempt,
+        metadata,
+        due_in,
+        dict(zip(names, results, strict=True)) if names else {},
     )
 
 
 def settlement_arrays(outcomes: Sequence[StepSettlement]) -> dict[str, list[Any]]:
-    """Outcomes as settle_steps.sql takes them, each task once."""
+    """Outcomes as settle_steps.sql takes them, each task once. What no outcome has is an empty array: all NULL."""
     return {
         "ids": [one.task_id for one in outcomes],
         "leases": [one.lease for one in outcomes],
         "claimed_bys": [one.claimed_by for one in outcomes],
         "statuses": [int(one.status) for one in outcomes],
-        "results": [one.result for one in outcomes],
-        "errors": [one.error for one in outcomes],
+        "results": _unless_none([one.result for one in outcomes]),
+        "errors": _unless_none([one.error for one in outcomes]),
         "attempts": [one.attempt for one in outcomes],
         "durations": [one.duration for one in outcomes],
-        "pauses": [one.pause for one in outcomes],
+        "pauses": _unless_none([one.pause for one in outcomes]),
     }
+
+
+def _unless_none(values: list[Any]) -> list[Any]:
+    return values if any(value is not None for value in values) else []

@@ -9,9 +9,9 @@
                         ELSE pg_notify(c.channel, '') IS NOT NULL
                     END)
     FROM (
-        SELECT DISTINCT 'promin_' || substr(
+        SELECT 'promin_' || substr(
                    encode(sha256(convert_to(%(bells)s::text || r.name, 'UTF8')), 'hex'), 1, 24
                ) AS channel
-        FROM rung r
+        FROM (SELECT DISTINCT d.name FROM rung d) AS r
     ) AS c
 )
