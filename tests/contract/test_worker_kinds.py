@@ -454,3 +454,26 @@ def test_the_connection_of_a_start_may_be_the_callers(runs: Runs) -> None:
     with pytest.raises(psycopg.errors.DivisionByZero):
         start_and_break()
     assert runs.query("SELECT count(*) FROM wf_workflows") == [(1,)]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_ten_thousand_sleepers_hold_no_thread_and_no_connection(runs: Runs) -> None:
+    sleeper = runs.workflow("sleeper").step("a", nothing).sleep("pause", 60).step("b", nothing)
+    for number in range(10_000):
+        sleeper.start(workflow_id=f"w{number}")
+
+    def awake() -> int:
+        ((number,),) = runs.query("SELECT count(*) FROM wf_workflow_steps WHERE step_name = 'pause' AND status = 1")
+        return int(number)
+
+    with runs.working(sleeper, concurrency=8):
+        until(lambda: awake() == 0, timeout=300, every=0.5)
+        ((connections,),) = runs.query(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        threads = [one.name for one in threading.enumerate()]
+        assert connections <= 15
+        assert len(threads) <= 30, threads
+        until(lambda: runs.left() == 0, timeout=300, every=0.5)
+    assert runs.query("SELECT status, count(*) FROM wf_workflows GROUP BY 1") == [(4, 10_000)]
