@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, NamedTuple, get_args
 
 from psycopg.sql import SQL
@@ -26,6 +27,7 @@ from promin_postgres.steps._fairness import HIGHEST, LOWEST
 from promin_postgres.steps._records import Completed, Failed, Fairness, NewTask, Outcome, StepTask, TaskRecord
 
 MAX_LIMIT = 10_000
+_ID = attrgetter("id")
 
 
 def check_queue(queue: Any) -> str:
@@ -146,6 +148,10 @@ class Settlement(NamedTuple):
     retry_in: timedelta | None
 
 
+_COMPLETED = TaskStatus.COMPLETED
+_MICROSECOND = timedelta(microseconds=1)
+
+
 def encode_outcome(outcome: Outcome) -> Settlement:
     """Raises before anything is written, and names the task."""
     if not isinstance(outcome, Completed | Failed):
@@ -153,9 +159,11 @@ def encode_outcome(outcome: Outcome) -> Settlement:
     task = outcome.task if isinstance(outcome.task, StepTask) else check_task(outcome.task)
     duration = _seconds("duration", outcome.duration)
     if isinstance(outcome, Completed):
-        task_id = task.id if isinstance(task, StepTask) else task
-        result = encode_optional(outcome.result, f"result of task {task_id}")
-        return settlement(task, TaskStatus.COMPLETED, result=result, duration=duration)
+        result = outcome.result
+        if result is not None:
+            task_id = task.id if isinstance(task, StepTask) else task
+            result = encode_optional(result, f"result of task {task_id}")
+        return settlement(task, _COMPLETED, result=result, duration=duration)
     retry_in = _seconds("retry_in", outcome.retry_in)
     error = _encode_error(outcome.error)
     return settlement(task, TaskStatus.FAILED, error=error, duration=duration, retry_in=retry_in)
@@ -224,14 +232,14 @@ def each_once(settlements: Sequence[Settlement]) -> tuple[list[Settlement], list
 
     Of several leases of one task only the last can be ours still.
     """
+    if len(set(map(_ID, settlements))) == len(settlements):
+        return sorted(settlements, key=_ID), []
     kept: dict[int, Settlement] = {}
     for one in settlements:
         other = kept.get(one.id)
         if other is None or (one.lease or 0) > (other.lease or 0):
             kept[one.id] = one
-    ids = sorted(kept)
-    lost = [] if len(ids) == len(settlements) else [one.id for one in settlements if kept[one.id] is not one]
-    return [kept[task_id] for task_id in ids], lost
+    return [kept[task_id] for task_id in sorted(kept)], [one.id for one in settlements if kept[one.id] is not one]
 
 
 def fence(settlements: Sequence[Settlement]) -> dict[str, Any]:
@@ -241,19 +249,23 @@ def fence(settlements: Sequence[Settlement]) -> dict[str, Any]:
 
 def outcomes(settlements: Sequence[Settlement]) -> dict[str, Any]:
     """What became of tasks, as settle.sql takes it."""
+    told = [
+        one
+        for one in settlements
+        if one.duration is not None or one.result is not None or one.status is not _COMPLETED or one.error is not None
+    ]
     return {
-        "statuses": _unless_none(
-            [None if one.status is TaskStatus.COMPLETED else int(one.status) for one in settlements]
-        ),
-        "results": _unless_none([one.result for one in settlements]),
-        "errors": _unless_none([one.error for one in settlements]),
-        "durations": _unless_none([one.duration for one in settlements]),
+        "told_ids": [one.id for one in told],
+        "statuses": _unless_none([None if one.status is _COMPLETED else int(one.status) for one in told]),
+        "results": _unless_none([one.result for one in told]),
+        "errors": _unless_none([one.error for one in told]),
+        "durations": _unless_none([None if one.duration is None else one.duration // _MICROSECOND for one in told]),
     }
 
 
 def _unless_none(values: list[Any]) -> list[Any]:
     """The array, or an empty one if it holds nothing but None: unnest fills up with NULL."""
-    return values if any(value is not None for value in values) else []
+    return [] if values.count(None) == len(values) else values
 
 
 def missing(settlements: Sequence[Settlement], settled: set[int]) -> list[int]:
