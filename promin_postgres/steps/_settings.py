@@ -150,23 +150,30 @@ class Settlement(NamedTuple):
 
 _COMPLETED = TaskStatus.COMPLETED
 _MICROSECOND = timedelta(microseconds=1)
+_known = attrgetter("id", "lease", "deliveries", "concurrency_key", "queue", "priority")
 
 
 def encode_outcome(outcome: Outcome) -> Settlement:
     """Raises before anything is written, and names the task."""
-    if not isinstance(outcome, Completed | Failed):
-        raise InvalidArgument("outcomes", outcome, "must be Completed or Failed")
-    task = outcome.task if isinstance(outcome.task, StepTask) else check_task(outcome.task)
-    duration = _seconds("duration", outcome.duration)
     if isinstance(outcome, Completed):
-        result = outcome.result
+        task, result, duration = outcome.task, outcome.result, outcome.duration
+        if not isinstance(task, StepTask):
+            task = check_task(task)
         if result is not None:
             task_id = task.id if isinstance(task, StepTask) else task
             result = encode_optional(result, f"result of task {task_id}")
-        return settlement(task, _COMPLETED, result=result, duration=duration)
-    retry_in = _seconds("retry_in", outcome.retry_in)
-    error = _encode_error(outcome.error)
-    return settlement(task, TaskStatus.FAILED, error=error, duration=duration, retry_in=retry_in)
+        return settlement(
+            task, _COMPLETED, result=result, duration=None if duration is None else _seconds("duration", duration)
+        )
+    if not isinstance(outcome, Failed):
+        raise InvalidArgument("outcomes", outcome, "must be Completed or Failed")
+    return settlement(
+        check_task(outcome.task),
+        TaskStatus.FAILED,
+        error=_encode_error(outcome.error),
+        duration=None if outcome.duration is None else _seconds("duration", outcome.duration),
+        retry_in=None if outcome.retry_in is None else _seconds("retry_in", outcome.retry_in),
+    )
 
 
 def settlement(
@@ -178,16 +185,12 @@ def settlement(
     duration: timedelta | None = None,
     retry_in: timedelta | None = None,
 ) -> Settlement:
-    if isinstance(task, int):
-        return Settlement(task, None, None, None, None, None, status, result, error, duration, retry_in)
-    return Settlement(
-        task.id, task.lease, task.deliveries, task.concurrency_key, task.queue, task.priority, status, result, error,
-        duration, retry_in,
-    )  # fmt: skip
+    known = (task, None, None, None, None, None) if isinstance(task, int) else _known(task)
+    return Settlement(*known, status, result, error, duration, retry_in)
 
 
-def _seconds(argument: str, value: Seconds | None) -> timedelta | None:
-    return None if value is None else timedelta(seconds=check_seconds(argument, value))
+def _seconds(argument: str, value: Seconds) -> timedelta:
+    return timedelta(seconds=check_seconds(argument, value))
 
 
 def _encode_error(error: Any) -> str:

@@ -300,10 +300,7 @@ class Desk:
 def completed(task: StepTask, result: object, seconds: float) -> Settlement:
     """Raises CodecError."""
     text = None if result is None else encode_optional(result, f"result of task {task.id}")
-    return Settlement(
-        task.id, task.lease, task.deliveries, task.concurrency_key, task.queue, task.priority,
-        TaskStatus.COMPLETED, text, None, timedelta(seconds=seconds), None,
-    )  # fmt: skip
+    return settlement(task, TaskStatus.COMPLETED, result=text, duration=timedelta(seconds=seconds))
 
 
 def unfit(error: psycopg.Error) -> bool:
