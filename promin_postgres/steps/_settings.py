@@ -185,8 +185,8 @@ def settlement(
     duration: timedelta | None = None,
     retry_in: timedelta | None = None,
 ) -> Settlement:
-    known = (task, None, None, None, None, None) if isinstance(task, int) else _known(task)
-    return Settlement(*known, status, result, error, duration, retry_in)
+    known: tuple[Any, ...] = (task, None, None, None, None, None) if isinstance(task, int) else _known(task)
+    return Settlement._make((*known, status, result, error, duration, retry_in))
 
 
 def _seconds(argument: str, value: Seconds) -> timedelta:

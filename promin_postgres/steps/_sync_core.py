@@ -53,6 +53,10 @@ class StepCore(StepLessee):
         tasks, _ = self.settle_and_claim((), queues, limit, fairness)
         return tasks
 
+    def look_from_start(self) -> None:
+        """Have the next look begin at the start, however short ago the last one did."""
+        self._start.reset()
+
     def settle_and_claim(
         self, settlements: Sequence[Settlement], queues: Sequence[str], limit: int, fairness: Fairness
     ) -> tuple[list[StepTask], list[int]]:

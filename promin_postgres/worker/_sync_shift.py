@@ -184,6 +184,8 @@ class Shift:
         if desk.wants(rung=self._alarm.rung):
             self._alarm.clear()
             self._alarm.rung = False
+            if desk.is_last_look:
+                core.look_from_start()
             began = time.monotonic()
             tasks, lost = core.settle_and_claim(desk.outcomes, settings.queues, desk.room, settings.fairness)
             core.warn_of_lost(desk.settled(lost))
