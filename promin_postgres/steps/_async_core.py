@@ -45,7 +45,8 @@ class AsyncStepCore(AsyncStepLessee):
         self._first_queue = 0
         self._unpark_at = 0.0
         self._claims: set[object] = set()
-        self._is_in_doubt = False
+        self._doubts: list[float] = []
+        """When (monotonic) to give back what claims leased that broke off."""
 
     async def claim(self, queues: Sequence[str], limit: int, fairness: Fairness) -> list[StepTask]:
         """Lease up to `limit` tasks, in the order of the policy."""
@@ -75,7 +76,8 @@ class AsyncStepCore(AsyncStepLessee):
         try:
             tasks, late = await self._claim(queues, limit, fairness, plain)
         except BaseException:
-            self._is_in_doubt = True
+            now = time.monotonic()
+            self._doubts = [now, now + self.lease]  # again, because the server may still be at it
             raise
         finally:
             self._claims.discard(claim)
@@ -89,10 +91,14 @@ class AsyncStepCore(AsyncStepLessee):
             async with self._living:
                 if self._is_in_doubt and not self._claims:
                     await self.requeue_stuck(claimed_by=self.me, kept=self._held)
-                    self._is_in_doubt = False
+                    self._doubts.pop(0)
                 self._claims.add(claim)
                 if self._is_in_doubt:
                     return
+
+    @property
+    def _is_in_doubt(self) -> bool:
+        return bool(self._doubts) and time.monotonic() >= self._doubts[0]
 
     async def _claim(
         self, queues: Sequence[str], limit: int, fairness: Fairness, settlements: Sequence[Settlement]

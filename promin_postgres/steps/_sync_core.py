@@ -46,7 +46,8 @@ class StepCore(StepLessee):
         self._first_queue = 0
         self._unpark_at = 0.0
         self._claims: set[object] = set()
-        self._is_in_doubt = False
+        self._doubts: list[float] = []
+        """When (monotonic) to give back what claims leased that broke off."""
 
     def claim(self, queues: Sequence[str], limit: int, fairness: Fairness) -> list[StepTask]:
         """Lease up to `limit` tasks, in the order of the policy."""
@@ -76,7 +77,8 @@ class StepCore(StepLessee):
         try:
             tasks, late = self._claim(queues, limit, fairness, plain)
         except BaseException:
-            self._is_in_doubt = True
+            now = time.monotonic()
+            self._doubts = [now, now + self.lease]  # again, because the server may still be at it
             raise
         finally:
             self._claims.discard(claim)
@@ -90,10 +92,14 @@ class StepCore(StepLessee):
             with self._living:
                 if self._is_in_doubt and not self._claims:
                     self.requeue_stuck(claimed_by=self.me, kept=self._held)
-                    self._is_in_doubt = False
+                    self._doubts.pop(0)
                 self._claims.add(claim)
                 if self._is_in_doubt:
                     return
+
+    @property
+    def _is_in_doubt(self) -> bool:
+        return bool(self._doubts) and time.monotonic() >= self._doubts[0]
 
     def _claim(
         self, queues: Sequence[str], limit: int, fairness: Fairness, settlements: Sequence[Settlement]
