@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from benchmarks._common import FOLDER, SETTINGS
+from benchmarks._common import SETTINGS
 from benchmarks.peers.harness import Unavailable, measure, prepare
 from promin_postgres.testing import postgres_server
 
@@ -35,10 +34,3 @@ def beside_peers(kind: str, counts: Mapping[str, int], *, rounds: int) -> tuple[
     for name, problem in problems.items():
         print(f"{name} is left out: {problem}", file=sys.stderr)
     return version, dict(found)
-
-
-def with_earlier(name: str, runs: Runs, asked: Iterable[str]) -> Runs:
-    """These runs, and of those that were not asked for the ones that `<name>.json` holds."""
-    path = FOLDER / f"{name}.json"
-    earlier = json.loads(path.read_text())["figures"] if path.exists() else {}
-    return {peer: kept for peer, kept in earlier.items() if peer not in set(asked)} | runs

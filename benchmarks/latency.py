@@ -1,6 +1,6 @@
 """From the call that enqueues a task to the first line of its handler, in an idle worker; beside its peers.
 
-    python -m benchmarks.latency [promin promin-async oban ...] [--count 500]
+    python -m benchmarks.latency [promin promin-async oban ...] [--count 500] [--short]
 
 Each is measured as benchmarks/peers does (see its `latency`). All of them take a quarter of an hour: those that are
 named are measured, and of the others the last figures stay.
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks._common import bars, report
-from benchmarks._peers import beside_peers, with_earlier
+from benchmarks._common import bars, earlier, report
+from benchmarks._peers import beside_peers
 from benchmarks.peers.harness import PEERS
 
 
@@ -20,10 +20,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="peer", help=f"of {', '.join(names)}")
     parser.add_argument("--count", type=int, default=500)
+    parser.add_argument("--short", action="store_true", help="a tenth of the jobs, to see that it runs")
     options = parser.parse_args()
     asked = options.names or names
-    version, runs = beside_peers("latency", dict.fromkeys(asked, options.count), rounds=1)
-    figures = with_earlier("latency", runs, asked)
+    count = options.count // (10 if options.short else 1)
+    version, runs = beside_peers("latency", dict.fromkeys(asked, count), rounds=1)
+    figures = earlier("latency", without=asked) | runs
     found = {name: figures[name][0] for name in names if name in figures}
     ours = found["promin"]
     rows = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple, get_args
 
@@ -31,7 +32,17 @@ _ID = attrgetter("id")
 
 
 def check_queue(queue: Any) -> str:
-    return check_text("queue", queue, limit=MAX_NAME)
+    return _check_name("queue", queue)
+
+
+def _check_name(argument: str, value: Any) -> str:
+    """Names are few, and checked for each task."""
+    return _checked(argument, value) if type(value) is str else check_text(argument, value, limit=MAX_NAME)
+
+
+@lru_cache(maxsize=1024)
+def _checked(argument: str, name: str) -> str:
+    return check_text(argument, name, limit=MAX_NAME)
 
 
 def check_queues(queues: Any) -> list[str]:
@@ -72,7 +83,7 @@ def encode_task(task: NewTask, namespace: str | None) -> dict[str, Any]:
         raise InvalidArgument("tasks", task, "must be a NewTask")
     subject = f"task {task.step_name!r} of {task.workflow_id!r}"
     check_text("workflow_id", task.workflow_id)
-    check_text("step_name", task.step_name, limit=MAX_NAME)
+    _check_name("step_name", task.step_name)
     priority = task.priority
     if isinstance(priority, bool) or not isinstance(priority, int) or not LOWEST <= priority <= HIGHEST:
         raise InvalidArgument("priority", priority, f"must be a whole number from {LOWEST} to {HIGHEST}")
@@ -101,6 +112,8 @@ def encode_task(task: NewTask, namespace: str | None) -> dict[str, Any]:
 
 
 def _delay(delay: Seconds | datetime) -> dict[str, Any]:
+    if type(delay) is int and delay == 0:
+        return {"due_at": None, "delay": None}
     if isinstance(delay, datetime):
         return {"due_at": check_moment("delay", delay), "delay": None}
     return {"due_at": None, "delay": timedelta(seconds=seconds) if (seconds := check_seconds("delay", delay)) else None}
