@@ -175,9 +175,9 @@ def encode_outcome(outcome: Outcome) -> Settlement:
         if result is not None:
             task_id = task.id if isinstance(task, StepTask) else task
             result = encode_optional(result, f"result of task {task_id}")
-        return settlement(
-            task, _COMPLETED, result=result, duration=None if duration is None else _seconds("duration", duration)
-        )
+        if duration is not None:
+            duration = _seconds("duration", duration)
+        return settlement(task, _COMPLETED, result=result, duration=duration)
     if not isinstance(outcome, Failed):
         raise InvalidArgument("outcomes", outcome, "must be Completed or Failed")
     return settlement(
@@ -199,7 +199,8 @@ def settlement(
     retry_in: timedelta | None = None,
 ) -> Settlement:
     known: tuple[Any, ...] = (task, None, None, None, None, None) if isinstance(task, int) else _known(task)
-    return Settlement._make((*known, status, result, error, duration, retry_in))
+    # As Settlement._make, at half the price.
+    return tuple.__new__(Settlement, (*known, status, result, error, duration, retry_in))
 
 
 def _seconds(argument: str, value: Seconds) -> timedelta:
