@@ -1,7 +1,7 @@
 """The statements of the step queue.
 
-Those that pick rows age: see Statement. Those that a busy claimer sends are prepared at once, because planning one takes
-as long as running it.
+Those that pick rows age: see Statement. Those that a busy claimer sends are prepared at once, because planning one
+takes as long as running it.
 """
 
 from __future__ import annotations
