@@ -38,6 +38,11 @@ def medians(figures: Mapping[str, list[float]]) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in figures.items()}
 
 
+def ratio(ours: list[float], beside: list[float]) -> float:
+    """The median of the ratios of the rounds: what slows one round down slows both."""
+    return statistics.median(one / other for one, other in zip(ours, beside, strict=True))
+
+
 def report(name: str, server: str, rows: list[tuple[str, str, str, str]], data: object) -> None:
     """Print rows of (what, figure, compared with, ratio and goal) and keep everything in `<name>.json`."""
     table = Table("what", "figure", "beside it", "ratio (goal)", title=f"benchmarks/{name}.py, PostgreSQL {server}")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from benchmarks._common import SETTINGS, earlier, interleave, lines, medians, report
+from benchmarks._common import SETTINGS, earlier, interleave, lines, medians, ratio, report
 from benchmarks._steps import BULK, Steps, held_horizon
 from promin_postgres.testing import postgres_server
 
@@ -93,8 +93,8 @@ def main() -> None:
     rows = []
     for name in goals.keys() & figures.keys():
         (few, small), (many, large) = medians(figures[name]).items()
-        ratio = f"{large / small:.2f} ({goals[name]})"
-        rows.append((f"{name} of {many}", f"{large:,.0f}/s", f"{few}: {small:,.0f}/s", ratio))
+        shown = f"{ratio(figures[name][many], figures[name][few]):.2f} ({goals[name]})"
+        rows.append((f"{name} of {many}", f"{large:,.0f}/s", f"{few}: {small:,.0f}/s", shown))
     if held:
         start, end = sum(held[:3]) / 3, sum(held[-3:]) / 3
         rows.append(
