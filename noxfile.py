@@ -80,7 +80,18 @@ def soak(session: nox.Session) -> None:
 @nox.session(python=False)
 def bench(session: nox.Session) -> None:
     """The benchmarks; needs `pip install -e ".[bench]"`. Their latest figures are in benchmarks/RESULTS.md."""
-    for name in ("queue", "pgmq_client", "changes", "claim_ack", "enqueue", "degradation", "fairness"):
+    for name in (
+        "queue",
+        "pgmq_client",
+        "changes",
+        "claim_ack",
+        "enqueue",
+        "degradation",
+        "fairness",
+        "drain",
+        "latency",
+        "memory",
+    ):
         session.run(sys.executable, "-m", f"benchmarks.{name}", *session.posargs)
 
 

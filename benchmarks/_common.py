@@ -6,7 +6,7 @@ import json
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,11 @@ def medians(figures: Mapping[str, list[float]]) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in figures.items()}
 
 
+def ratio(ours: list[float], beside: list[float]) -> float:
+    """The median of the ratios of the rounds: what slows one round down slows both."""
+    return statistics.median(one / other for one, other in zip(ours, beside, strict=True))
+
+
 def report(name: str, server: str, rows: list[tuple[str, str, str, str]], data: object) -> None:
     """Print rows of (what, figure, compared with, ratio and goal) and keep everything in `<name>.json`."""
     table = Table("what", "figure", "beside it", "ratio (goal)", title=f"benchmarks/{name}.py, PostgreSQL {server}")
@@ -48,6 +53,13 @@ def report(name: str, server: str, rows: list[tuple[str, str, str, str]], data: 
     meta = {"python": platform.python_version(), "postgresql": server, **versions}
     text = json.dumps({"meta": meta, "rows": rows, "figures": data}, indent=1)
     (FOLDER / f"{name}.json").write_text(text + "\n")
+
+
+def earlier(name: str, *, without: Collection[str]) -> dict[str, Any]:
+    """The figures in `<name>.json`, but for those that are measured anew."""
+    path = FOLDER / f"{name}.json"
+    figures = json.loads(path.read_text())["figures"] if path.exists() else {}
+    return {part: kept for part, kept in figures.items() if part not in without}
 
 
 def bars(name: str, unit: str, groups: Mapping[str, Mapping[str, float]]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 
 from promin_postgres.database import Database
+from promin_postgres.database._adapters import ADAPTERS
 from promin_postgres.steps import Completed, Fairness, NewTask, PgStepQueue
 from promin_postgres.steps import _statements as sql
 from promin_postgres.steps._fairness import LEVELS
@@ -44,12 +45,17 @@ def tasks(count: int, *, workflows: int, first: int = 0) -> list[NewTask]:
     ]
 
 
+class _Types:
+    adapters, connection = ADAPTERS, None
+
+
 class Steps:
     """A step queue of a database of its own, and a bare connection beside it."""
 
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
-        self.raw: psycopg.Connection[Any] = psycopg.connect(dsn, autocommit=True)
+        # With the types of parameters that suit our statements: the raw figures are to be the best there can be.
+        self.raw: psycopg.Connection[Any] = psycopg.connect(dsn, autocommit=True, context=_Types())
         self.db = Database.connect(dsn)
         self.queue = PgStepQueue(self.db, lease=600)
         self.queue.ensure_table()
@@ -112,12 +118,14 @@ class Steps:
             "me": self.queue.worker_id,
             "queues": ["default"],
             "limit": batch,
-            "namespace": None,
+            "namespace": "",
             "steps": None,
+            "definitions": [],
             "priorities": list(LEVELS),
             "after": [mark if level == 5 else 0 for level in LEVELS],
             "ids": [row[0] for row in rows],
             "leases": [row[13] for row in rows],
+            "told_ids": [],
             "statuses": [],
             "results": [],
             "errors": [],
@@ -136,7 +144,7 @@ class Steps:
             "me": f"'{self.queue.worker_id}'",
             "queues": "'{default}'",
             "limit": str(batch),
-            "namespace": "NULL",
+            "namespace": "''",
             "steps": "NULL",
             "priorities": "'{5}'",
             "after": "ARRAY[:mark]",

@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks._common import SETTINGS, interleave, medians, report
+from benchmarks._common import SETTINGS, interleave, medians, ratio, report
 from benchmarks._steps import PAYLOAD, Steps, rate, tasks
 from promin_postgres.bell import open_ear
 from promin_postgres.database import Database
@@ -130,9 +130,9 @@ def main() -> None:
     rows = []
     for name, (goal, *_) in pairs.items():
         found = medians(figures[name])
-        ratio = f"{found['ours'] / found['beside']:.2f} ({goal})"
+        shown = f"{ratio(figures[name]['ours'], figures[name]['beside']):.2f} ({goal})"
         beside = "nobody waits" if "waits" in name else "raw"
-        rows.append((name, f"{found['ours']:,.0f}/s", f"{beside} {found['beside']:,.0f}/s", ratio))
+        rows.append((name, f"{found['ours']:,.0f}/s", f"{beside} {found['beside']:,.0f}/s", shown))
     report("enqueue", version, rows, figures)
 
 

@@ -9,7 +9,7 @@ import argparse
 from functools import partial
 from typing import get_args
 
-from benchmarks._common import SETTINGS, bars, interleave, medians, report
+from benchmarks._common import SETTINGS, bars, interleave, medians, ratio, report
 from benchmarks._steps import Steps
 from promin_postgres.steps import Fairness
 from promin_postgres.testing import postgres_server
@@ -42,7 +42,7 @@ def main() -> None:
     middle = {workflows: medians(found) for workflows, found in figures.items()}
     rows = [
         (f"{policy}, {workflows:,} workflows", f"{found[policy]:,.0f}/s", f"strict {found['strict-priority']:,.0f}/s",
-         f"{found[policy] / found['strict-priority']:.2f}")
+         f"{ratio(figures[workflows][policy], figures[workflows]['strict-priority']):.2f}")
         for workflows, found in middle.items() for policy in get_args(Fairness)
     ]  # fmt: skip
     report("fairness", version, rows, figures)

@@ -38,6 +38,8 @@ def check_moment(argument: str, value: datetime) -> datetime:
 
 def delay_of(delay: Seconds | datetime) -> dict[str, Any]:
     """The parameters of a delay: a moment, a pause, or neither."""
+    if type(delay) is int and delay == 0:  # the rule, and tens of thousands are asked for at a time
+        return {"due_at": None, "delay": None}
     if isinstance(delay, datetime):
         return {"due_at": check_moment("delay", delay), "delay": None}
     seconds = check_seconds("delay", delay)

@@ -4,7 +4,7 @@ Dead index entries in front of the first live row are what slows queues down: th
 has removed them, which it cannot while anybody's transaction is older. A claimer that begins after the last row it was
 given walks over none. But rows may become claimable behind it: a transaction that commits late with a lower id, a lease
 that ran out, a row given back. So it looks from the start whenever it found nothing, and in between often enough that
-nothing waits for more than a second, but not so often that the longer walk takes more than a twentieth of the time.
+nothing waits for more than a second, but not so often that the longer walk takes more than a fiftieth of the time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-_SHARE = 20
+_SHARE = 50
 _AT_MOST = 1.0
 
 

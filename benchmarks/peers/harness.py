@@ -1,5 +1,6 @@
 """Prepares the peers' environments and takes one measure of one peer at a time.
 
+We stand beside them, as `promin` and `promin-async`: measured by the same clock, with what this Python has.
 The environments live in a cache outside the checkout: one virtual environment per Python package, one folder for node.
 The scripts see the repository as their working directory and nothing else of ours.
 """
@@ -62,6 +63,10 @@ class Peer:
         return self.script.endswith(".mjs")
 
     @property
+    def is_ours(self) -> bool:
+        return self.script == "promin"
+
+    @property
     def folder(self) -> Path:
         return _NODE if self.is_node else CACHE / self.script
 
@@ -72,6 +77,8 @@ _PGMQ = ("pgmq~=1.1",)
 _NPM = ("graphile-worker@^0.17", "pg-boss@^10.4")
 
 PEERS = {
+    "promin": Peer("promin", (), (*_QUEUE, "drain4", *_CLAIM)),
+    "promin-async": Peer("promin", (), (*_QUEUE, "drain4")),
     "procrastinate": Peer(
         "procrastinate",
         ("procrastinate~=3.10", "psycopg[binary]~=3.3"),
@@ -106,6 +113,8 @@ def prepare(names: Iterable[str], report: Callable[[str], object] = print) -> di
     problems: dict[str, str] = {}
     for name in names:
         peer = PEERS[name]
+        if peer.is_ours:
+            continue
         done = peer.folder / "installed.json"
         if done.exists() and json.loads(done.read_text()) == list(peer.requires):
             continue
@@ -148,7 +157,8 @@ def _run(peer: Peer, arguments: list[str]) -> dict[str, Any]:
     if peer.is_node:
         command = ["node", str(Path(__file__).parent / peer.script)]
     else:
-        command = [str(peer.folder / "bin" / "python"), "-m", f"benchmarks.peers.{peer.script}"]
+        python = sys.executable if peer.is_ours else str(peer.folder / "bin" / "python")
+        command = [python, "-m", f"benchmarks.peers.{peer.script}"]
     process = subprocess.Popen(
         [*command, *arguments],
         cwd=ROOT,

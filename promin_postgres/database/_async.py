@@ -18,6 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 from promin_postgres._statement import SqlNames, Statement
 from promin_postgres._wait import AsyncRLock, async_sleep
 from promin_postgres.database._adapt import async_driver_connection
+from promin_postgres.database._adapters import ADAPTERS
 from promin_postgres.database._conninfo import check_conninfo, conninfo_of
 from promin_postgres.database._loss import may_be_dead, retry_pause
 from promin_postgres.errors import ConfigurationError, InvalidArgument
@@ -330,15 +331,10 @@ async def _send(
         return cursor.rowcount, [] if cursor.rownumber is None else await cursor.fetchall()
 
 
-_ADAPTERS = AdaptersMap(psycopg.adapters)
-
-
 class _Cursor(AsyncCursor[R]):
-    """Reads and writes types as psycopg does, whatever the caller's connection does: Django's drops time zones."""
-
     @property
     def adapters(self) -> AdaptersMap:
-        return _ADAPTERS
+        return ADAPTERS
 
 
 def _make_pool(conninfo: str, **options: Any) -> AsyncConnectionPool[Any]:

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
+from operator import attrgetter
 
 from promin_postgres.steps._records import StepTask
 
@@ -13,6 +14,7 @@ LOWEST, HIGHEST = 0, 10
 LEVELS = tuple(range(HIGHEST, LOWEST - 1, -1))
 """All priorities, the highest first."""
 
+_ID, _PRIORITY = attrgetter("id"), attrgetter("priority")
 _DICE = random.Random()  # noqa: S311 - spreads work, guards nothing; the program's own random numbers stay as they are
 
 
@@ -28,7 +30,8 @@ def somewhere() -> int:
 
 def by_priority(tasks: Iterable[StepTask]) -> list[StepTask]:
     """The highest priority first, then the oldest. (An UPDATE promises no order of the rows that it returns.)"""
-    return sorted(tasks, key=lambda task: (-task.priority, task.id))
+    by_age = sorted(tasks, key=_ID)
+    return sorted(by_age, key=_PRIORITY, reverse=True)
 
 
 def in_turn(tasks: Iterable[StepTask]) -> list[StepTask]:

@@ -1,13 +1,17 @@
-"""The statements of the step queue. Those that pick rows age: see Statement."""
+"""The statements of the step queue.
+
+Those that pick rows age: see Statement. Those that a busy claimer sends are prepared at once, because planning one
+takes as long as running it.
+"""
 
 from __future__ import annotations
 
 from promin_postgres._statement import Statement
 
 ADMIT = Statement("steps/admit", ages=True)
-CLAIM = Statement("steps/claim", ages=True)
-CLAIM_IN_TURN = Statement("steps/claim_in_turn", ages=True)
-CLAIM_WEIGHTED = Statement("steps/claim_weighted", ages=True)
+CLAIM = Statement("steps/claim", ages=True, prepare=True)
+CLAIM_IN_TURN = Statement("steps/claim_in_turn", ages=True, prepare=True)
+CLAIM_WEIGHTED = Statement("steps/claim_weighted", ages=True, prepare=True)
 ENQUEUE = Statement("steps/enqueue")
 ENQUEUE_MANY = Statement("steps/enqueue_many")
 FIND_LEASED = Statement("steps/find_leased", idempotent=True, ages=True)
@@ -25,10 +29,10 @@ REQUEUE_STUCK = Statement("steps/requeue_stuck", prepare=False)
 RESUME = Statement("steps/resume", idempotent=True)
 RETIRE = Statement("steps/retire", idempotent=True)
 RING = Statement("steps/ring", idempotent=True)
-SETTLE = Statement("steps/settle", ages=True)
-SETTLE_AND_CLAIM = Statement("steps/settle_and_claim", ages=True)
-SETTLE_AND_CLAIM_IN_TURN = Statement("steps/settle_and_claim_in_turn", ages=True)
-SETTLE_AND_CLAIM_WEIGHTED = Statement("steps/settle_and_claim_weighted", ages=True)
+SETTLE = Statement("steps/settle", ages=True, prepare=True)
+SETTLE_AND_CLAIM = Statement("steps/settle_and_claim", ages=True, prepare=True)
+SETTLE_AND_CLAIM_IN_TURN = Statement("steps/settle_and_claim_in_turn", ages=True, prepare=True)
+SETTLE_AND_CLAIM_WEIGHTED = Statement("steps/settle_and_claim_weighted", ages=True, prepare=True)
 SETTLE_SEATED = Statement("steps/settle_seated", ages=True)
 UNPARK = Statement("steps/unpark", idempotent=True, ages=True)
 UNPARK_ALL = Statement("steps/unpark_all", idempotent=True, ages=True)

@@ -59,7 +59,6 @@ class AsyncShift:
         self._stop_by = 0.0
         self._began = False
         self._failures = 0
-        self._unknown_at: list[float] = []
 
     @property
     def life(self) -> Life | None:
@@ -118,11 +117,9 @@ class AsyncShift:
         self.desk.went_unanswered()
         if self._failures == 1:
             logger.warning("worker: the server failed, trying on: %s", failure)
-        now = time.monotonic()
-        self._unknown_at = [now, now + self._settings.lease]
         if unfit(failure):
             await self._settle_singly()
-        if self.desk.stopping and now >= self._stop_by:
+        if self.desk.stopping and time.monotonic() >= self._stop_by:
             return False
         self._alarm.clear()
         await self._alarm.wait(RECONNECT.pause(self._failures, draw=1.0))
@@ -180,9 +177,6 @@ class AsyncShift:
         """Settle what is done, and claim what there is room for."""
         desk, core = self.desk, self._core
         began = time.monotonic()
-        if self._unknown_at and time.monotonic() >= self._unknown_at[0]:
-            await core.requeue_stuck(claimed_by=core.me, kept=desk.held)
-            self._unknown_at.pop(0)
         if desk.returns:
             core.warn_of_lost(desk.released(await core.release(desk.returns)))
         if desk.closed:
@@ -207,6 +201,8 @@ class AsyncShift:
         desk, core, settings = self.desk, self._core, self._settings
         self._alarm.clear()
         self._alarm.rung = False
+        if desk.is_last_look:
+            core.look_from_start()
         asked = time.monotonic()
         tasks, lost = await core.settle_and_claim(desk.outcomes, settings.queues, desk.room, settings.fairness)
         core.warn_of_lost(desk.settled(lost))

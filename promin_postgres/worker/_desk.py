@@ -227,11 +227,16 @@ class Desk:
             return self.pending > 0 or (not self.found_nothing and now >= self._look_at)
         return now >= (self._not_before if rung else self._look_at)
 
+    @property
+    def is_last_look(self) -> bool:
+        """Whether nothing is left to do if a look finds nothing: it has to be one from the start."""
+        return self.drain and not self.held
+
     def acts(self, *, rung: bool, has_ready: bool) -> bool:
         """Whether to go to the server now. While handlers have work, what is done waits for company."""
         if not has_ready:
             return self.pending > 0 or self.wants(rung=rung)
-        if 2 * self.room >= self.pace.target and self.wants(rung=rung):
+        if self.room >= min((self.pace.target + 1) // 2, self.settings.batch) and self.wants(rung=rung):
             return True
         return self.pending > 0 and time.monotonic() - self._oldest >= FLUSH
 
@@ -251,6 +256,8 @@ class Desk:
         wait = jittered(self.settings.poll_interval)
         self._look_at = now + (wait if next_in is None else min(wait, max(next_in, 0.0)))
         self._not_before = now + min(_SHARE * took, 1.0) if took >= _LONG_LOOK else 0.0
+        if self.is_last_look:
+            self._look_at = now
 
     def comes_back_in(self, delay: timedelta) -> None:
         """A task will be there to be claimed by then."""
@@ -304,10 +311,7 @@ class Desk:
 def completed(task: StepTask, result: object, seconds: float) -> Settlement:
     """Raises CodecError."""
     text = None if result is None else encode_optional(result, f"result of task {task.id}")
-    return Settlement(
-        task.id, task.lease, task.deliveries, task.concurrency_key, task.queue, task.priority,
-        TaskStatus.COMPLETED, text, None, timedelta(seconds=seconds), None,
-    )  # fmt: skip
+    return settlement(task, TaskStatus.COMPLETED, result=text, duration=timedelta(seconds=seconds))
 
 
 def unfit(error: psycopg.Error) -> bool:

@@ -58,7 +58,6 @@ class Shift:
         self._stop_by = 0.0
         self._began = False
         self._failures = 0
-        self._unknown_at: list[float] = []
 
     @property
     def life(self) -> Life | None:
@@ -113,11 +112,9 @@ class Shift:
         self.desk.went_unanswered()
         if self._failures == 1:
             logger.warning("worker: the server failed, trying on: %s", failure)
-        now = time.monotonic()
-        self._unknown_at = [now, now + self._settings.lease]
         if unfit(failure):
             self._settle_singly()
-        if self.desk.stopping and now >= self._stop_by:
+        if self.desk.stopping and time.monotonic() >= self._stop_by:
             return False
         self._alarm.clear()
         self._alarm.wait(RECONNECT.pause(self._failures, draw=1.0))
@@ -177,9 +174,6 @@ class Shift:
         """Settle what is done, and claim what there is room for."""
         desk, core = self.desk, self._core
         began = time.monotonic()
-        if self._unknown_at and time.monotonic() >= self._unknown_at[0]:
-            core.requeue_stuck(claimed_by=core.me, kept=desk.held)
-            self._unknown_at.pop(0)
         if desk.returns:
             core.warn_of_lost(desk.released(core.release(desk.returns)))
         if desk.closed:
@@ -204,6 +198,8 @@ class Shift:
         desk, core, settings = self.desk, self._core, self._settings
         self._alarm.clear()
         self._alarm.rung = False
+        if desk.is_last_look:
+            core.look_from_start()
         asked = time.monotonic()
         tasks, lost = core.settle_and_claim(desk.outcomes, settings.queues, desk.room, settings.fairness)
         core.warn_of_lost(desk.settled(lost))

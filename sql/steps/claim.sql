@@ -5,8 +5,7 @@
 -- The candidates are an array (an InitPlan, run once).
 -- A claim that is lost in a crash of the server only makes tasks pending again, so it does not wait for the disk.
 WITH {{steps/parts/open}}, {{steps/parts/strict}}
-UPDATE {prefix}step_queue q
-SET claimed_by = %(me)s::text, claimed_at = clock_timestamp(), deliveries = q.deliveries + 1, lease = q.lease + 1
+{{steps/parts/lease}}
 WHERE q.id = ANY (ARRAY(
     {{steps/parts/pick}}
 ))

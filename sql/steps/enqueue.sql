@@ -13,7 +13,7 @@ WITH added AS (
     FROM (
         SELECT COALESCE(%(due_at)s::timestamptz, clock_timestamp() + %(delay)s::interval) AS due_at
     ) AS d
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (lane, run, hashtextextended(step_name, 0), (definition IS NULL)) DO NOTHING
     RETURNING id
 )
 SELECT a.id

@@ -19,7 +19,7 @@ WITH added AS (
         input, prev_results, number
     )
     ORDER BY t.number
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (lane, run, hashtextextended(step_name, 0), (definition IS NULL)) DO NOTHING
     RETURNING id, workflow_id, run, step_name
 )
 SELECT a.id, a.workflow_id, a.run, a.step_name

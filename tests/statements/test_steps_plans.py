@@ -62,11 +62,19 @@ def load(connection):
 
 IDS = list(range(1, 101))
 FENCE = {"me": "me", "ids": IDS, "leases": [1] * 100}
-OUTCOMES = {"statuses": [4] * 100, "results": ["1"] * 100, "errors": [None] * 100, "durations": [None] * 100}
+OUTCOMES = {
+    "told_ids": IDS,
+    "statuses": [4] * 100,
+    "results": ["1"] * 100,
+    "errors": [None] * 100,
+    "durations": [7] * 100,
+}
+COMPLETED = {"told_ids": [], "statuses": [], "results": [], "errors": [], "durations": []}
 CLAIM = {"me": "me", "queues": ["default"], "limit": 100, "namespace": ""}
 AFTER = {"priorities": list(range(10, -1, -1)), "after": [0] * 11}
 MARKED = {"priorities": list(range(10, -1, -1)), "after": [40_000] * 11}
 DRAWS = {"draws": [n / 100 for n in range(100)]}
+KNOWN = {"steps": [f"s{n}" for n in range(1, 5_001)]}
 SHARED = {"queues": ["shared"], "namespace": "mine"}
 BACK = {"delays": [None] * 100, "attempts": [1] * 100, "deliveries": [0] * 100, "errors": [None] * 100}
 BELL = {"channels": ["c"], "doors": [1]}
@@ -76,6 +84,9 @@ CASES = {
     "claim from the start": (sql.CLAIM, CLAIM | AFTER, 3_000 + 4 * 1_000),
     "claim of several queues": (
         sql.CLAIM, CLAIM | AFTER | {"queues": ["default", "turns", "alone"], "after": [0] * 33}, 9_000),
+    "claim of steps": (sql.CLAIM, CLAIM | AFTER | KNOWN, 3_000 + 4 * 1_000),
+    "claim of steps weighted": (sql.CLAIM_WEIGHTED, CLAIM | AFTER | DRAWS | KNOWN, 4_000 + 12 * 1_000),
+    "claim of steps in turn": (sql.CLAIM_IN_TURN, CLAIM | KNOWN | {"queues": ["turns"], "turn": 0}, 5_000),
     "claim in a namespace": (sql.CLAIM, CLAIM | SHARED | AFTER, 3_000),
     "claim weighted": (sql.CLAIM_WEIGHTED, CLAIM | AFTER | DRAWS, 4_000 + 12 * 1_000),
     "claim weighted behind the mark": (sql.CLAIM_WEIGHTED, CLAIM | MARKED | DRAWS, 6_000),
@@ -85,8 +96,10 @@ CASES = {
     "claim one in turn": (sql.CLAIM_IN_TURN, CLAIM | {"queues": ["turns"], "turn": 0, "limit": 1}, 400),
     "claim in turn in a namespace": (sql.CLAIM_IN_TURN, CLAIM | SHARED | {"turn": 0}, 5_000),
     "settle": (sql.SETTLE, FENCE | OUTCOMES, 3_000),
+    "settle without more to say": (sql.SETTLE, FENCE | COMPLETED, 3_000),
     "settle with seats": (sql.SETTLE_SEATED, FENCE | OUTCOMES, 4_000),
     "settle and claim": (sql.SETTLE_AND_CLAIM, CLAIM | FENCE | OUTCOMES | MARKED, 6_000),
+    "settle and claim of steps": (sql.SETTLE_AND_CLAIM, CLAIM | FENCE | OUTCOMES | AFTER | KNOWN, 10_000),
     "settle and claim in turn": (
         sql.SETTLE_AND_CLAIM_IN_TURN, CLAIM | FENCE | OUTCOMES | {"queues": ["turns"], "turn": 0}, 8_000),
     "settle and claim weighted": (sql.SETTLE_AND_CLAIM_WEIGHTED, CLAIM | FENCE | OUTCOMES | MARKED | DRAWS, 8_000),

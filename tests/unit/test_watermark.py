@@ -37,10 +37,10 @@ def test_a_late_lower_id_does_not_move_it_back() -> None:
     assert watermark.after() == 42
 
 
-def test_looks_from_the_start_take_a_twentieth_of_the_time_and_none_is_a_second_away() -> None:
+def test_looks_from_the_start_take_a_fiftieth_of_the_time_and_none_is_a_second_away() -> None:
     clock = Clock()
     watermark = Watermark(clock=clock)
-    for length, pause in ((0.02, 0.4), (3.0, 1.0)):
+    for length, pause in ((0.01, 0.5), (3.0, 1.0)):
         began = clock.now
         clock.now += length
         watermark.looked(after=0, last=1, began=began)
