@@ -76,7 +76,10 @@ class Builder(Runnable):
             transactional: What `fn` writes through `ctx.connection` is committed together with the checkpoint, or not
                 at all: exactly once.
         """
-        conduct = Conduct(
+        definition = self.definition.with_step(
+            name,
+            fn,
+            depends_on=depends_on,
             retry=retry,
             retry_if=retry_if,
             timeout=timeout,
@@ -86,8 +89,7 @@ class Builder(Runnable):
             queue=queue,
             priority=priority,
         )
-        made.check_function("fn", fn, optional=False)
-        return self._with(name, StepType.STEP, depends_on, conduct, function=fn)
+        return attrs.evolve(self, definition=definition)
 
     def map_over(
         self,
