@@ -28,8 +28,8 @@ WITH parent AS MATERIALIZED (
            cardinality(s.depends_on), s.metadata, s.queue, s.priority, s.pause, s.wake_at
     FROM created, {{workflow/parts/steps_given}}
 ), leased AS (
-    INSERT INTO {prefix}workflow_leases (workflow, token, holder, expires_at)
-    SELECT created.id, %(token)s::uuid, %(holder)s::text, clock_timestamp() + %(duration)s::interval
+    INSERT INTO {prefix}workflow_leases (workflow, token, holder, expires_at, lock_key)
+    SELECT created.id, %(token)s::uuid, %(holder)s::text, clock_timestamp() + %(duration)s::interval, %(key)s::bigint
     FROM created
     WHERE %(token)s::uuid IS NOT NULL
     RETURNING expires_at

@@ -28,6 +28,8 @@ WRITES = {
     "fail": lambda s, c: s.fail_workflow("w", ERROR, connection=c),
     "cancel": lambda s, c: s.cancel_workflow("w", cascade=True, connection=c),
     "fresh run": lambda s, c: s.start_fresh_run("done", connection=c),
+    "start": lambda s, c: s.start_run("new", workflow_name="n", steps=[StepSpec(step_name="a")], connection=c),
+    "fork": lambda s, c: s.fork_workflow("done", from_step="a", new_workflow_id="new", connection=c),
 }
 
 
@@ -101,3 +103,13 @@ def test_the_callers_settings_do_not_matter(storage: Any, connection: Any) -> No
     inside = storage.load_workflow("w", connection=connection)
     connection.commit()
     assert storage.load_workflow("w") == inside
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_whether_the_commit_waits_for_the_disk_is_the_callers_business(
+    twin: Twin, storage: Any, promin_dsn: str, write: str
+) -> None:
+    with twin.pick(psycopg.Connection, psycopg.AsyncConnection).connect(promin_dsn) as connection:
+        connection.execute("SET LOCAL synchronous_commit = on")
+        WRITES[write](storage, connection)
+        assert connection.execute("SHOW synchronous_commit").fetchone() == ("on",)

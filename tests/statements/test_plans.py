@@ -68,7 +68,7 @@ CASES: dict[str, tuple[Statement, dict[str, Any], int]] = {
     "load_signals": (workflow.LOAD_SIGNALS, {"workflow_id": ONE}, 30),
     "load_run_history": (workflow.LOAD_RUN_HISTORY, {"workflow_id": ONE, "limit": 100, "offset": 0}, 30),
     "standing": (workflow.STANDING, {"workflow_id": ONE, "token": MINE, **NO_TASK}, 20),
-    "begin_run": (workflow.BEGIN_RUN, {"workflow_id": "w500", "token": f"{TOKEN}00500", **NO_TASK}, 30),
+    "begin_run": (workflow.BEGIN_RUN, {"workflow_id": "w500", "token": f"{TOKEN}00500", **NO_TASK, "is_own": True}, 30),
     "save_step": (workflow.SAVE_STEP, {**STEP, "step_type": 1, "metadata": None}, 60),
     "save_step: new": (workflow.SAVE_STEP, {**STEP, "step_name": "new", "step_type": 1, "metadata": None}, 60),
     "save_task": (workflow.SAVE_TASK, {**STEP, "step_name": "s2", "task_index": 0}, 80),

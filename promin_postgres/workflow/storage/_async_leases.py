@@ -85,6 +85,7 @@ class AsyncLeases(AsyncStorageBase):
         holding = {
             "token": token,
             "holder": self.instance_id,
+            "key": key,
             "duration": None if self._locks is not None else self._lock_duration,
         }
         try:

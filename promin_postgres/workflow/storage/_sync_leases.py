@@ -86,6 +86,7 @@ class Leases(StorageBase):
         holding = {
             "token": token,
             "holder": self.instance_id,
+            "key": key,
             "duration": None if self._locks is not None else self._lock_duration,
         }
         try:

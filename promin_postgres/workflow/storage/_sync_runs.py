@@ -27,7 +27,7 @@ from promin_postgres.workflow.storage._values import (
 )
 
 UNCHANGED: Any = object()
-_NO_LEASE: dict[str, Any] = {"token": None, "holder": None, "duration": None}
+_NO_LEASE: dict[str, Any] = {"token": None, "holder": None, "duration": None, "key": None}
 
 
 class Runs(StorageBase):
@@ -129,6 +129,7 @@ class Runs(StorageBase):
         Source: sql/workflow/begin_run.sql.
         """
         params = {"workflow_id": check_text("workflow_id", workflow_id)} | fence(lease)
+        params["is_own"] = connection is None and not self._sql.db.is_connection
         if self._sql.fetch_one(sql.BEGIN_RUN, params, connection=connection) is None:
             raise self._refuse(workflow_id, lease, connection, taken="run of workflow")
 
