@@ -1,6 +1,6 @@
 """A workflow of 50 steps in which every execution leaves a line, and the process that is killed while it runs it.
 
-    python _fifty_steps.py sync|async dsn workflow_id
+    python _fifty_steps.py sync|async|function|async-function dsn workflow_id
 
 prints a line for every step that starts. The steps come in rounds: one that joins, then four side by side.
 """
@@ -12,11 +12,21 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from promin_postgres.database import AsyncDatabase, Database
-from promin_postgres.workflow import Context, async_workflow, workflow
+from promin_postgres.workflow import (
+    AsyncDurableContext,
+    Context,
+    DurableContext,
+    async_durable,
+    async_workflow,
+    durable,
+    workflow,
+)
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
 
 STEPS = 50
@@ -59,34 +69,80 @@ def build(new_workflow: Callable[..., Any], storage: Any, log: Database, *, tell
 
 def step(number: int, log: Database, tell: bool) -> Callable[[Context], int]:
     def execute(ctx: Context) -> int:
-        with log.connection() as connection:
-            connection.execute(
-                "INSERT INTO executions (workflow_id, step_name, pid) VALUES (%s, %s, %s)",
-                [ctx.workflow_id, ctx.step_name, os.getpid()],
-            )
-        if tell:
-            os.write(1, b"%b\n" % ctx.step_name.encode())  # print() from several threads mixes the lines
-        time.sleep(random.uniform(0, 0.003))  # the work
-        return value(number, list(ctx.deps.values()), ctx.input)
+        return work(log, tell, ctx.workflow_id, number, list(ctx.deps.values()), ctx.input)
 
     return execute
 
 
+def work(log: Database, tell: bool, workflow_id: str, number: int, deps: list[int], start: int) -> int:
+    name = f"s{number}"
+    with log.connection() as connection:
+        connection.execute(
+            "INSERT INTO executions (workflow_id, step_name, pid) VALUES (%s, %s, %s)",
+            [workflow_id, name, os.getpid()],
+        )
+    if tell:
+        os.write(1, b"%b\n" % name.encode())  # print() from several threads mixes the lines
+    time.sleep(random.uniform(0, 0.003))  # the work
+    return value(number, deps, start)
+
+
+def build_function(storage: Any, log: Database, *, tell: bool = False) -> Any:
+    """The same as a durable function."""
+
+    @durable("fifty", storage=storage)
+    def fifty(ctx: DurableContext, start: int) -> dict[str, int]:
+        values: dict[int, int] = {}
+
+        def ask(number: int) -> int:
+            deps = [values[dependency] for dependency in dependencies(number)]
+            return ctx.step(f"s{number}", work, log, tell, ctx.workflow_id, number, deps, start)
+
+        with ThreadPoolExecutor(4) as pool:
+            for first in range(0, STEPS, 5):
+                values[first] = ask(first)
+                beside = range(first + 1, first + 5)
+                values |= zip(beside, pool.map(ask, beside), strict=True)
+        return {f"s{number}": values[number] for number in range(STEPS - 4, STEPS)}
+
+    return fifty
+
+
+def build_async_function(storage: Any, log: Database, *, tell: bool = False) -> Any:
+    @async_durable("fifty", storage=storage)
+    async def fifty(ctx: AsyncDurableContext, start: int) -> dict[str, int]:
+        values: dict[int, int] = {}
+
+        def ask(number: int) -> Coroutine[Any, Any, int]:
+            deps = [values[dependency] for dependency in dependencies(number)]
+            return ctx.step(f"s{number}", work, log, tell, ctx.workflow_id, number, deps, start)
+
+        for first in range(0, STEPS, 5):
+            values[first] = await ask(first)
+            beside = range(first + 1, first + 5)
+            values |= zip(beside, await asyncio.gather(*map(ask, beside)), strict=True)
+        return {f"s{number}": values[number] for number in range(STEPS - 4, STEPS)}
+
+    return fifty
+
+
 def main(kind: str, dsn: str, workflow_id: str) -> None:
     with Database.connect(dsn) as log:
-        if kind == "async":
-            asyncio.run(_run_async(dsn, workflow_id, log))
+        if kind.startswith("async"):
+            asyncio.run(_run_async(kind, dsn, workflow_id, log))
         else:
             with PostgresWorkflowStorage.create(dsn) as storage:
-                build(workflow, storage, log, tell=True).run(workflow_id=workflow_id, input=len(workflow_id))
+                make = build_function if kind == "function" else partial(build, workflow)
+                make(storage, log, tell=True).run(workflow_id=workflow_id, input=len(workflow_id))
 
 
-async def _run_async(dsn: str, workflow_id: str, log: Database) -> None:
+async def _run_async(kind: str, dsn: str, workflow_id: str, log: Database) -> None:
     async with (
         AsyncDatabase.connect(dsn) as db,
         await AsyncPostgresWorkflowStorage.create(db) as storage,
     ):
-        await build(async_workflow, storage, log, tell=True).run(workflow_id=workflow_id, input=len(workflow_id))
+        make = build_async_function if kind == "async-function" else partial(build, async_workflow)
+        await make(storage, log, tell=True).run(workflow_id=workflow_id, input=len(workflow_id))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from _waiting import until
 
 from promin_postgres.database import Database
 from promin_postgres.errors import WorkflowInFlight
-from promin_postgres.workflow import Workflow, workflow
+from promin_postgres.workflow import Durable, Workflow, workflow
 from promin_postgres.workflow.storage import PostgresWorkflowStorage
 
 CHECKPOINTS = """
@@ -37,20 +37,21 @@ EXECUTED_AFTER_CHECKPOINT = """
 
 
 @pytest.fixture
-def resumed(promin_db: Database) -> Iterator[Workflow]:
+def resumed(promin_db: Database, kind: str) -> Iterator[Workflow | Durable]:
     """The same workflow in this process, to take up what the killed one left."""
     with promin_db.connection() as connection:
         connection.execute(fifty.CREATE_LOG)
     with PostgresWorkflowStorage.create(promin_db) as storage:
-        yield fifty.build(workflow, storage, promin_db)
+        is_function = kind.endswith("function")
+        yield fifty.build_function(storage, promin_db) if is_function else fifty.build(workflow, storage, promin_db)
 
 
-@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("kind", ["sync", "async", "function", "async-function"])
 @pytest.mark.parametrize(
     "times", [3, pytest.param(100, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])], ids=["short", "soak"]
 )
 def test_kill_9_at_a_random_moment(
-    promin_dsn: str, promin_db: Database, resumed: Workflow, kind: str, times: int
+    promin_dsn: str, promin_db: Database, resumed: Workflow | Durable, kind: str, times: int
 ) -> None:
     seed = random.randrange(2**32)
     dice = random.Random(seed)
@@ -95,7 +96,7 @@ def standing(db: Database, workflow_id: str) -> tuple[set[str], int]:
     return checkpoints, last
 
 
-def take_up(resumed: Workflow, workflow_id: str) -> Any:
+def take_up(resumed: Workflow | Durable, workflow_id: str) -> Any:
     """Run again, as soon as the server has noticed that the other process is gone."""
 
     def run() -> Any:
