@@ -166,9 +166,10 @@ class AsyncSchedulerCore:
     async def sweep(self) -> None:
         """Look after the ticks that start runs of the workflows known here."""
         async with self.db.transaction() as connection:
-            if await self.bindings.settle_ended(connection):
-                params = self.namespace | self.bell(None) | {"schedule": None}
-                await self.fetch(sql.PROMOTE, params, connection=connection)
+            await self.bindings.settle_ended(connection)
+            # Also when none was settled here: a firing settles too, and what it queues at that moment waits for nobody.
+            params = self.namespace | self.bell(None) | {"schedule": None}
+            await self.fetch(sql.PROMOTE, params, connection=connection)
             await self.bindings.sweep(connection)
 
 

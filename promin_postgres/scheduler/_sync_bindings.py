@@ -71,18 +71,16 @@ class Bindings:
         """Whether there is anything to sweep, and the last time is that long ago."""
         return bool(self._of) and time.monotonic() - self._swept_at >= interval
 
-    def settle_ended(self, connection: Any, schedule_ids: Sequence[str] | None = None) -> bool:
-        """Settle the ticks whose runs have ended, of all schedules known here or of some; whether there were any.
+    def settle_ended(self, connection: Any, schedule_ids: Sequence[str] | None = None) -> None:
+        """Settle the ticks whose runs have ended, of all schedules known here or of some.
 
         A run that has not completed may pause its schedule.
         """
         params = {"schedule_ids": list(self._of if schedule_ids is None else schedule_ids)}
-        ended = self._sql.fetch_all(sql.SETTLE_ENDED, self._namespace | params, connection=connection)
-        for row in ended:
+        for row in self._sql.fetch_all(sql.SETTLE_ENDED, self._namespace | params, connection=connection):
             if row["reason"] is not None:
                 pause = {"schedule_id": row["schedule_id"], "reason": row["reason"], "failed": True}
                 self._sql.execute(sql.PAUSE, self._namespace | pause, connection=connection)
-        return bool(ended)
 
     def start(self, schedule: Mapping[str, Any], tick: dict[str, Any], connection: Any) -> None:
         """Start the run of a tick that was just made, if the workflow is known here, and note it in its row."""

@@ -167,9 +167,10 @@ class SchedulerCore:
     def sweep(self) -> None:
         """Look after the ticks that start runs of the workflows known here."""
         with self.db.transaction() as connection:
-            if self.bindings.settle_ended(connection):
-                params = self.namespace | self.bell(None) | {"schedule": None}
-                self.fetch(sql.PROMOTE, params, connection=connection)
+            self.bindings.settle_ended(connection)
+            # Also when none was settled here: a firing settles too, and what it queues at that moment waits for nobody.
+            params = self.namespace | self.bell(None) | {"schedule": None}
+            self.fetch(sql.PROMOTE, params, connection=connection)
             self.bindings.sweep(connection)
 
 

@@ -183,6 +183,19 @@ def test_a_tick_that_is_due_when_the_run_ends_needs_no_sweep(
     assert standing(scheduler) == [("settled", True), ("ready", True)]
 
 
+def test_what_is_queued_while_the_run_ends_is_started_all_the_same(
+    scheduler: Any, flow: Any, twin_storage: Any, clock: Clock
+) -> None:
+    minutely(scheduler, overlap_policy="queue")
+    scheduler.bind("s", workflow=flow)
+    fire(scheduler, clock, 2)
+    end(twin_storage, scheduler.history("s")[-1].workflow_id)
+    fire(scheduler, clock)
+    assert standing(scheduler) == [("settled", True), ("queued", False), ("queued", False)]
+    sweep(scheduler)
+    assert standing(scheduler) == [("settled", True), ("ready", True), ("queued", False)]
+
+
 @pytest.mark.parametrize("fired_by", ["one that knows the workflow", "another one"])
 def test_cancel_previous_cancels_the_run(
     make_scheduler: New, flow: Any, twin_storage: Any, clock: Clock, fired_by: str
