@@ -181,7 +181,10 @@ def test_nothing_is_repeated_once_the_function_has_come_further() -> None:
     made = journal(recorded("x", FAILED))
     ask(made, "x")
     ask(made, "new")
-    assert made.to_repeat(failing("x")) == {}
+    fresh = failing("new")
+    fresh.__context__ = failing("x")
+    assert made.to_repeat(fresh) == {}
+    assert made.to_repeat(failing("x")) == {"x": ["new"]}
 
 
 def test_causes_are_found_through_causes_contexts_and_groups() -> None:

@@ -12,7 +12,7 @@ from promin_postgres.workflow.durable._async_replay import AsyncReplay
 from promin_postgres.workflow.durable._calls import AsyncWritten
 from promin_postgres.workflow.runner._async_execute import AsyncLaunch, AsyncStepRunner
 from promin_postgres.workflow.runner._records import Broken, Verdict
-from promin_postgres.workflow.storage import Lease
+from promin_postgres.workflow.storage import Lease, WorkflowState
 
 
 class AsyncBody(FunctionBody):
@@ -29,18 +29,22 @@ class AsyncBody(FunctionBody):
 
         The second call executes the steps anew whose failure the function did not deal with.
         """
-        state = await runner.storage.load_workflow(context.workflow_id)
-        if state is None:
-            raise NotFound("workflow", context.workflow_id)
 
-        async def replay(again: Mapping[str, Sequence[str]]) -> tuple[AsyncReplay, Verdict]:
+        async def load() -> WorkflowState:
+            state = await runner.storage.load_workflow(context.workflow_id)
+            if state is None:
+                raise NotFound("workflow", context.workflow_id)
+            return state
+
+        async def replay(state: WorkflowState, again: Mapping[str, Sequence[str]]) -> tuple[AsyncReplay, Verdict]:
             made = AsyncReplay(state, again=again, runner=runner, context=context, lease=lease, launch=launch)
             given = context.again()
             return made, await made.drive(partial(self.function, AsyncDurableContext(made), given.input))
 
-        made, verdict = await replay({})
+        state = await load()
+        made, verdict = await replay(state, {})
         if isinstance(verdict, Broken) and state.steps[ROOT].attempt:
             again = made.journal.to_repeat(verdict.exception)
             if again:
-                _, verdict = await replay(again)
+                _, verdict = await replay(await load() if made.journal.executed else state, again)
         return verdict

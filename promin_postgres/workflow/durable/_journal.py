@@ -69,7 +69,7 @@ class Journal:
         self.under_way = 0
         """How many steps are being executed."""
         self.executed = False
-        """Whether a step was asked for that has no result yet."""
+        """Whether a step was asked for that had no result yet."""
         self.failures: dict[str, int] = {}
         """The recorded failures that were handed out, each with how many steps had been asked for by then."""
         self.order: list[str] = []
@@ -160,12 +160,12 @@ class Journal:
     def to_repeat(self, failure: BaseException) -> dict[str, list[str]]:
         """The recorded failures that a failure of the whole function comes from, each with what was asked for after it.
 
-        None of them when a step was executed: then the function has come further than the last time.
+        None of them when it also comes from a step that has failed now: then the function has come further.
         """
-        if self.executed:
-            return {}
         failed = [one for one in causes(failure) if isinstance(one, StepFailed)]
         names = {one.step_name for one in failed if one.workflow_id == self._workflow_id}
+        if not names <= self.failures.keys():
+            return {}
         return {name: self.order[count:] for name, count in self.failures.items() if name in names}
 
     def _not_asked(self, beside: bool) -> dict[str, str]:

@@ -13,7 +13,7 @@ from promin_postgres.workflow.durable._sync_replay import Replay
 from promin_postgres.workflow.durable._calls import Written
 from promin_postgres.workflow.runner._sync_execute import Launch, StepRunner
 from promin_postgres.workflow.runner._records import Broken, Verdict
-from promin_postgres.workflow.storage import Lease
+from promin_postgres.workflow.storage import Lease, WorkflowState
 
 
 class Body(FunctionBody):
@@ -30,18 +30,22 @@ class Body(FunctionBody):
 
         The second call executes the steps anew whose failure the function did not deal with.
         """
-        state = runner.storage.load_workflow(context.workflow_id)
-        if state is None:
-            raise NotFound("workflow", context.workflow_id)
 
-        def replay(again: Mapping[str, Sequence[str]]) -> tuple[Replay, Verdict]:
+        def load() -> WorkflowState:
+            state = runner.storage.load_workflow(context.workflow_id)
+            if state is None:
+                raise NotFound("workflow", context.workflow_id)
+            return state
+
+        def replay(state: WorkflowState, again: Mapping[str, Sequence[str]]) -> tuple[Replay, Verdict]:
             made = Replay(state, again=again, runner=runner, context=context, lease=lease, launch=launch)
             given = context.again()
             return made, made.drive(partial(self.function, DurableContext(made), given.input))
 
-        made, verdict = replay({})
+        state = load()
+        made, verdict = replay(state, {})
         if isinstance(verdict, Broken) and state.steps[ROOT].attempt:
             again = made.journal.to_repeat(verdict.exception)
             if again:
-                _, verdict = replay(again)
+                _, verdict = replay(load() if made.journal.executed else state, again)
         return verdict
