@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from promin_postgres._error_record import ErrorRecord, encode_error
+from promin_postgres._error_record import encode_error
 from promin_postgres.errors import DefinitionChanged
 from promin_postgres.lookups import StepStatus
 from promin_postgres.steps import StepTask
@@ -24,9 +24,9 @@ def unexecuted(task: StepTask, status: StepStatus = StepStatus.PENDING) -> StepS
     return StepSettlement(task.id, task.claimed_by, task.lease, status, 0)
 
 
-def failed(task: StepTask, error: BaseException | ErrorRecord, *, attempt: int = 0) -> StepSettlement:
-    """The step has failed for good."""
-    return unexecuted(task, StepStatus.FAILED)._replace(attempt=attempt, error=encode_error(error))
+def failed(task: StepTask, error: BaseException) -> StepSettlement:
+    """The step has failed for good, without an attempt."""
+    return unexecuted(task, StepStatus.FAILED)._replace(error=encode_error(error))
 
 
 def settlement_of(verdict: Done | Broken, task: StepTask, attempt: int, seconds: float) -> StepSettlement:
