@@ -21,19 +21,27 @@ from promin_postgres.workflow import async_durable, async_workflow, durable, wor
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
 
 
+BY_HAND = {"test_worker", "test_workers", "test_worker_processes"}
+"""Files about the pair that is written twice by hand."""
+
+NOT_IN_CI = ("tests/examples/test_demo.py", "tests/contract/test_pytest_plugin.py::TestWorkers")
+"""CI runs the demo itself, and its own suite on the plugin, in several processes."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of a file of long tests that says which twin the suite runs (SUITE_RUNS), the other one belongs to the soak.
 
-    CI runs the async twin of all, the source that the other one is generated from; but both workers, which are a pair
-    that is written by hand.
+    CI, which has ten minutes, runs the async twin of all, the source that the other one is generated from; but both
+    workers.
     """
+    in_ci = bool(os.environ.get("CI"))
     for item in items:
         module = getattr(item, "module", None)
-        in_ci = "async" if os.environ.get("CI") and "worker" not in getattr(module, "__name__", "worker") else None
-        wanted = getattr(module, "SUITE_RUNS", in_ci)
+        wanted = getattr(module, "SUITE_RUNS", "async" if in_ci and item.path.stem not in BY_HAND else None)
         given = getattr(getattr(item, "callspec", None), "params", {})
-        if wanted and any(given.get(name) not in (None, wanted) for name in ("twin", "fleet")):
+        other_twin = wanted and any(given.get(name) not in (None, wanted) for name in ("twin", "fleet"))
+        if other_twin or (in_ci and item.nodeid.startswith(NOT_IN_CI)):
             item.add_marker(pytest.mark.soak)
     # Each process gets a stretch of the list, and steals from others when it is done: files with long tests are spread
     # over all of it. The packages, which are made once for a file, come first: the end of a stretch is what is stolen.
