@@ -20,7 +20,6 @@ from promin_postgres.scheduler import async_create_durable_scheduler, create_dur
 from promin_postgres.workflow import async_durable, async_workflow, durable, workflow
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
 
-
 BY_HAND = {"test_worker", "test_workers", "test_worker_processes"}
 """Files about the pair that is written twice by hand."""
 
