@@ -85,6 +85,7 @@ def test_an_element_is_tried_again_by_itself_and_a_resumed_map_executes_only_wha
         3: StepStatus.COMPLETED, 5: StepStatus.FAILED, 6: StepStatus.PENDING,
     }  # fmt: skip
     assert (tasks[3].attempt, tasks[5].error.message) == (2, "not 5")
+    assert sorted(tasks) == list(range(10)), "elements, and nothing else"
 
     broken.clear()
     assert flow.run(workflow_id="w") == list(range(10))
