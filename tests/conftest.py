@@ -23,16 +23,23 @@ from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, Postg
 BY_HAND = {"test_worker", "test_workers", "test_worker_processes"}
 """Files about the pair that is written twice by hand."""
 
-NOT_IN_CI = ("tests/examples/test_demo.py", "tests/contract/test_pytest_plugin.py::TestWorkers")
-"""CI runs the demo itself, and its own suite on the plugin, in several processes."""
+NOT_IN_CI = (
+    "tests/concurrency/test_workflow_scale.py",
+    "tests/contract/test_pgmq_levels.py",
+    "tests/contract/test_pytest_plugin.py",
+    "tests/contract/test_queue_streams.py::test_a_cancelled_consumer",
+    "tests/crash/test_pgmq_kill.py",
+    "tests/crash/test_pgmq_notify.py",
+    "tests/examples/test_demo.py",
+)
+"""CI, which has ten minutes, runs the demo itself, and its own suite on the plugin; the rest takes longest."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of a file of long tests that says which twin the suite runs (SUITE_RUNS), the other one belongs to the soak.
 
-    CI, which has ten minutes, runs the async twin of all, the source that the other one is generated from; but both
-    workers.
+    CI runs the async twin of all, the source that the other one is generated from; but both workers.
     """
     in_ci = bool(os.environ.get("CI"))
     for item in items:
