@@ -25,7 +25,7 @@ BY_HAND = {"test_worker", "test_workers", "test_worker_processes"}
 
 NOT_IN_CI = (
     "tests/concurrency/test_workflow_scale.py",
-    "tests/contract/test_pgmq_levels.py",
+    "tests/contract/test_pgmq_",
     "tests/contract/test_pytest_plugin.py",
     "tests/contract/test_queue_streams.py::test_a_cancelled_consumer",
     "tests/crash/test_pgmq_kill.py",
