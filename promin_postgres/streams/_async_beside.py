@@ -45,7 +45,7 @@ class AsyncTimedBatched(AsyncBatched[T]):
             left = deadline - time.monotonic()
 
     async def close(self) -> None:
-        await _close(self._crew, self._upstream)
+        await _end(self._crew, self._upstream)
 
 
 class AsyncTimeout(AsyncOperator[T]):
@@ -64,7 +64,7 @@ class AsyncTimeout(AsyncOperator[T]):
         return outcome.get()  # type: ignore[no-any-return]
 
     async def close(self) -> None:
-        await _close(self._crew, self._upstream)
+        await _end(self._crew, self._upstream)
 
 
 class AsyncThrottle(AsyncOperator[T]):
@@ -85,7 +85,7 @@ class AsyncThrottle(AsyncOperator[T]):
         return value
 
     async def close(self) -> None:
-        await _close(self._crew, self._upstream)
+        await _end(self._crew, self._upstream)
 
 
 class AsyncMerge(AsyncChanging[T]):
@@ -116,8 +116,12 @@ class AsyncMerge(AsyncChanging[T]):
                 return outcome.get()  # type: ignore[no-any-return]
         raise StopAsyncIteration
 
+    @property
+    def takes_back(self) -> bool:
+        return any(upstream.takes_back for upstream in self._upstreams)
+
     async def close(self) -> None:
-        await _close(self._crew, *self._upstreams)
+        await _end(self._crew, *self._upstreams)
 
 
 class AsyncParMap(AsyncChanging[R]):
@@ -167,7 +171,15 @@ class AsyncParMap(AsyncChanging[R]):
         self._started += 1
 
     async def close(self) -> None:
-        await _close(self._crew, self._upstream)
+        await _end(self._crew, self._upstream)
+
+
+async def _end(crew: AsyncCrew, *upstreams: AsyncClosable) -> None:
+    """Close them all; what was pulled from them is back where it came from when this returns."""
+    try:
+        await _close(crew, *upstreams)
+    finally:
+        await crew.settle()
 
 
 async def _close(*several: AsyncClosable) -> None:

@@ -21,6 +21,10 @@ class AsyncOperator(Generic[T]):
     async def __anext__(self) -> T:
         return await self._upstream.__anext__()  # type: ignore[no-any-return]
 
+    @property
+    def takes_back(self) -> bool:
+        return self._upstream.takes_back
+
     async def close(self) -> None:
         await self._upstream.close()
 

@@ -55,11 +55,21 @@ class AsyncSource(Protocol[T_co]):
 class Upstream(Source[T_co], Protocol[T_co]):
     """What operators are made on: a root, or another operator."""
 
+    @property
+    def takes_back(self) -> bool:
+        """Whether the source at its end has `give_back`."""
+        ...
+
     def give_back(self, value: Any) -> None: ...
 
 
 class AsyncUpstream(AsyncSource[T_co], Protocol[T_co]):
     """What operators are made on: a root, or another operator."""
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether the source at its end has `give_back`."""
+        ...
 
     async def give_back(self, value: Any) -> None: ...
 
@@ -124,8 +134,12 @@ class Root(Generic[T]):
         elif hasattr(self._source, "close"):
             self._source.close()
 
+    @property
+    def takes_back(self) -> bool:
+        return hasattr(self._source, "give_back")
+
     def give_back(self, value: Any) -> None:
-        if hasattr(self._source, "give_back"):
+        if self.takes_back:
             self._source.give_back(value)
 
     def _close_generator(self) -> None:
@@ -179,8 +193,12 @@ class AsyncRoot(Generic[T]):
         else:
             await self._close_generator()
 
+    @property
+    def takes_back(self) -> bool:
+        return hasattr(self._source, "give_back")
+
     async def give_back(self, value: Any) -> None:
-        if hasattr(self._source, "give_back"):
+        if self.takes_back:
             await self._source.give_back(value)
 
     async def _close_generator(self) -> None:

@@ -25,6 +25,9 @@ from promin_postgres.streams._concurrency import AsyncUpstream, Upstream, apply,
 
 _log = logging.getLogger("promin_postgres.streams")
 
+_PATIENCE = 1.0
+"""Seconds that closing waits for a source that was asked for a value, and will give back what it holds."""
+
 
 @attrs.frozen
 class Outcome:
@@ -101,6 +104,13 @@ class Crew:
         """Wake the consumer, let the threads end, give back what was pulled and not collected."""
         self._desk.close()
 
+    def settle(self) -> None:
+        """Wait, for a second at most, until pulls from a closed source have ended and given back what they got.
+
+        Only from sources that take values back: any other may block as long as it likes.
+        """
+        self._desk.settle()
+
 
 class _Desk:
     """What a crew and its threads share."""
@@ -109,6 +119,8 @@ class _Desk:
         self.outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         self._jobs: queue.SimpleQueue[tuple[contextvars.Context, _Job] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
+        self._quiet = threading.Condition(self._lock)
+        self._pulls: set[int] = set()
         self._threads = 0
         self._idle = 0
         self._closed = False
@@ -130,7 +142,7 @@ class _Desk:
     def _work(self) -> None:
         while (task := self._jobs.get()) is not None:
             context, job = task
-            if self._closed:
+            if not self._begin(job):
                 _give_back(job.unbegun)
                 continue
             try:
@@ -138,7 +150,19 @@ class _Desk:
             except BaseException as error:  # noqa: BLE001 - handed to the consumer
                 outcome = Outcome(job.key, None, error)
             self._deliver(outcome)
+            self._end()
             del task, context, job, outcome  # a waiting thread must keep nothing alive
+
+    def _begin(self, job: _Job) -> bool:
+        with self._lock:
+            if not self._closed and job.origin is not None and job.origin.takes_back:
+                self._pulls.add(threading.get_ident())
+            return not self._closed
+
+    def _end(self) -> None:
+        with self._lock:
+            self._pulls.discard(threading.get_ident())
+            self._quiet.notify_all()
 
     def _deliver(self, outcome: Outcome) -> None:
         with self._lock:
@@ -159,6 +183,11 @@ class _Desk:
             while True:
                 _give_back(self.outcomes.get_nowait())
         self.outcomes.put(_CLOSED)
+
+    def settle(self) -> None:
+        own = {threading.get_ident()}  # a function of the caller's may close the stream that pulls it
+        with self._quiet:
+            self._quiet.wait_for(lambda: self._pulls <= own, timeout=_PATIENCE)
 
     def abandon(self, close_source: Callable[[], None]) -> None:
         """Called by the garbage collector, in any thread and under any lock: so it takes none and only starts one."""
@@ -225,6 +254,13 @@ class AsyncCrew:
         """
         await self._desk.close()
 
+    async def settle(self) -> None:
+        """Wait, for a second at most, until pulls from a closed source have ended and given back what they got.
+
+        Only from sources that take values back: any other may block as long as it likes.
+        """
+        await self._desk.settle()
+
 
 async def _call(function: Callable[[Any], Any], value: Any) -> Any:
     return await async_call(function, value, timeout=None, on_timeout=lambda: None)
@@ -237,6 +273,7 @@ class _AsyncDesk:
         self.outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._runs: set[asyncio.Task[None] | None] = set()
+        self._pulls: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
@@ -245,13 +282,17 @@ class _AsyncDesk:
             await _async_give_back(job.unbegun)
             raise StopAsyncIteration
         self._loop = asyncio.get_running_loop()
-        self._keep(self._work(job))
+        task = self._keep(self._work(job))
+        if job.origin is not None and job.origin.takes_back:
+            self._pulls.add(task)
+            task.add_done_callback(self._pulls.discard)
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """The loop itself does not keep its tasks alive."""
         task = asyncio.create_task(work, name="promin-stream")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _work(self, job: _Job) -> None:
         task = asyncio.current_task()
@@ -282,6 +323,12 @@ class _AsyncDesk:
         await asyncio.gather(*runs, return_exceptions=True)
         for outcome in left:
             await _async_give_back(outcome)
+
+    async def settle(self) -> None:
+        # A function of the caller's may close the stream that pulls it.
+        others = [task for task in self._pulls if task is not asyncio.current_task()]
+        if others:
+            await asyncio.wait(others, timeout=_PATIENCE)
 
     def abandon(self, close_source: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Called by the garbage collector, in any thread: so it only tells the loop."""

@@ -46,7 +46,7 @@ class TimedBatched(Batched[T]):
             left = deadline - time.monotonic()
 
     def close(self) -> None:
-        _close(self._crew, self._upstream)
+        _end(self._crew, self._upstream)
 
 
 class Timeout(Operator[T]):
@@ -65,7 +65,7 @@ class Timeout(Operator[T]):
         return outcome.get()  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        _close(self._crew, self._upstream)
+        _end(self._crew, self._upstream)
 
 
 class Throttle(Operator[T]):
@@ -86,7 +86,7 @@ class Throttle(Operator[T]):
         return value
 
     def close(self) -> None:
-        _close(self._crew, self._upstream)
+        _end(self._crew, self._upstream)
 
 
 class Merge(Changing[T]):
@@ -117,8 +117,12 @@ class Merge(Changing[T]):
                 return outcome.get()  # type: ignore[no-any-return]
         raise StopIteration
 
+    @property
+    def takes_back(self) -> bool:
+        return any(upstream.takes_back for upstream in self._upstreams)
+
     def close(self) -> None:
-        _close(self._crew, *self._upstreams)
+        _end(self._crew, *self._upstreams)
 
 
 class ParMap(Changing[R]):
@@ -168,7 +172,15 @@ class ParMap(Changing[R]):
         self._started += 1
 
     def close(self) -> None:
-        _close(self._crew, self._upstream)
+        _end(self._crew, self._upstream)
+
+
+def _end(crew: Crew, *upstreams: Closable) -> None:
+    """Close them all; what was pulled from them is back where it came from when this returns."""
+    try:
+        _close(crew, *upstreams)
+    finally:
+        crew.settle()
 
 
 def _close(*several: Closable) -> None:

@@ -22,6 +22,10 @@ class Operator(Generic[T]):
     def __next__(self) -> T:
         return self._upstream.__next__()  # type: ignore[no-any-return]
 
+    @property
+    def takes_back(self) -> bool:
+        return self._upstream.takes_back
+
     def close(self) -> None:
         self._upstream.close()
 

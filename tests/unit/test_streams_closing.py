@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -174,23 +176,58 @@ def test_what_merge_holds_when_it_is_closed_is_given_back(twin: Twin, new: Any) 
         assert record.pulled == [number]
 
 
-def test_a_value_that_comes_after_closing_is_given_back(threads: ThreadPoolExecutor) -> None:
-    class Parting(Tank):
-        """Hands out a value when it is closed, as a source does that was just taking one."""
+class Parting(Tank):
+    """Hands out a value a moment after it is closed, as a source does that was just asking its server for one."""
 
-        def __next__(self) -> Any:
-            with self.changed:
-                self._note(waiting=True)
-                self.changed.wait_for(lambda: self.closed)
-            return "late"
+    def __next__(self) -> Any:
+        with self.changed:
+            self._note(waiting=True)
+            self.changed.wait_for(lambda: self.closed)
+        time.sleep(0.1)
+        return "late"
 
-    tank = Parting()
-    stream = Stream(tank).timeout(60)
+
+class AsyncParting(AsyncTank):
+    async def __anext__(self) -> Any:
+        with self.tank.changed:
+            self.tank._note(waiting=True)
+        await self._more.wait()
+        await asyncio.sleep(0.1)
+        return "late"
+
+
+@pytest.mark.parametrize("name", ["par_map", "merge", "group_within", "timeout"])
+def test_a_value_that_comes_after_closing_is_given_back(
+    twin: Twin, new: Any, threads: ThreadPoolExecutor, name: str
+) -> None:
+    tank = twin.pick(Parting, AsyncParting)()
+    record = tank.tank if twin.is_async else tank
+    stream = OPERATORS[name](new(tank))
     consumer = threads.submit(list, stream)
-    tank.await_(lambda t: t.waiting)
+    record.await_(lambda t: t.waiting)
     stream.close()
+    assert record.returned == ["late"], "when the stream is closed, and not some time later"
     assert consumer.result(20) == []
-    tank.await_(lambda t: t.returned == ["late"])
+
+
+def test_closing_does_not_wait_for_a_source_that_takes_nothing_back(threads: ThreadPoolExecutor) -> None:
+    gate = threading.Event()
+    stream = Stream(iter(gate.wait, None)).timeout(60)
+    consumer = threads.submit(list, stream)
+    began = time.monotonic()
+    stream.close()
+    assert time.monotonic() - began < 0.5
+    gate.set()
+    assert consumer.result(20) == []
+
+
+def test_what_is_pulled_may_close_the_stream(new: Any, tank: Any) -> None:
+    streams: list[Any] = []
+    stream = new(tank).tap(lambda _: streams[0].close()).par_map(str, concurrency=1)
+    streams.append(getattr(stream, "_target", stream))
+    began = time.monotonic()
+    assert stream.collect() == []
+    assert time.monotonic() - began < 0.5
 
 
 def test_closing_flat_map_closes_the_inner_source(
