@@ -17,6 +17,9 @@ import nox
 nox.options.sessions = ["lint", "typing", "tests", "tests_on"]
 nox.options.reuse_existing_virtualenvs = True
 
+# Tests start hundreds of processes: not each of them is to compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 VERSIONS = ["3.11", "3.12", "3.13"]
 # Many tests wait for a server or a process, not for a processor.
 PARALLEL = ["-n", str(3 * (os.cpu_count() or 1)), "--dist", "worksteal"]

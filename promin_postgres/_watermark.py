@@ -5,6 +5,7 @@ has removed them, which it cannot while anybody's transaction is older. A claime
 given walks over none. But rows may become claimable behind it: a transaction that commits late with a lower id, a lease
 that ran out, a row given back. So it looks from the start whenever it found nothing, and in between often enough that
 nothing waits for more than a second, but not so often that the longer walk takes more than a fiftieth of the time.
+When a look from the start finds as much as it may take there is more of it, and the next ones go on from there.
 """
 
 from __future__ import annotations
@@ -48,13 +49,20 @@ class Watermark(Start):
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(clock=clock)
         self._last = 0
+        self._behind: int | None = None
 
     def after(self) -> int:
         """Look for ids greater than this; 0 is a look from the start."""
-        return 0 if self.is_due else self._last
+        if self.is_due:
+            return 0
+        return self._last if self._behind is None else self._behind
 
-    def looked(self, *, after: int, last: int | None, began: float) -> None:
-        """What a look gave: `last` is the highest id found, if any; it `began` at that time of the clock."""
+    def looked(self, *, after: int, last: int | None, is_full: bool, began: float) -> None:
+        """What a look gave: `last` is the highest id found, if any; it `began` at that time of the clock.
+
+        When it `is_full` there may be more.
+        """
+        self._behind = last if last is not None and last < self._last and is_full else None
         if last is not None:
             self._last = max(self._last, last)
         if after == 0:

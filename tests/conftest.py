@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -19,6 +20,10 @@ from promin_postgres.database import AsyncDatabase, Database
 from promin_postgres.scheduler import async_create_durable_scheduler, create_durable_scheduler
 from promin_postgres.workflow import async_durable, async_workflow, durable, workflow
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background of a shell; the processes that tests start and interrupt would be deaf as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BY_HAND = {"test_worker", "test_workers", "test_worker_processes"}
 """Files about the pair that is written twice by hand."""

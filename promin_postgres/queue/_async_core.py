@@ -149,7 +149,8 @@ class AsyncQueueCore(Generic[T]):
             "max_attempts": self.settings.max_attempts,
         }
         rows = sorted(await self.sql.fetch_tuples(sql.CLAIM, params))  # by id, which stands first
-        self._watermark.looked(after=after, last=rows[-1][0] if rows else None, began=began)
+        last = rows[-1][0] if rows else None
+        self._watermark.looked(after=after, last=last, is_full=len(rows) >= limit, began=began)
         return list(map(Fetched._make, rows))
 
     async def open(self, fetched: Fetched) -> AsyncEnvelope[T] | None:

@@ -150,7 +150,8 @@ class QueueCore(Generic[T]):
             "max_attempts": self.settings.max_attempts,
         }
         rows = sorted(self.sql.fetch_tuples(sql.CLAIM, params))  # by id, which stands first
-        self._watermark.looked(after=after, last=rows[-1][0] if rows else None, began=began)
+        last = rows[-1][0] if rows else None
+        self._watermark.looked(after=after, last=last, is_full=len(rows) >= limit, began=began)
         return list(map(Fetched._make, rows))
 
     def open(self, fetched: Fetched) -> Envelope[T] | None:

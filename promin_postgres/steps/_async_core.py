@@ -169,11 +169,8 @@ class AsyncStepCore(AsyncStepLessee):
         if fairness == "round-robin":
             params["turn"] = self._turn
         else:
-            marks = self._marks
             params["priorities"] = list(LEVELS)
-            params["after"] = [
-                0 if from_start else marks.get((queue, level), 0) for level in LEVELS for queue in queues
-            ]
+            params["after"] = [0] * len(LEVELS) * len(queues) if from_start else self._marks.after(queues)
         if fairness == "weighted":
             params["draws"] = draws(limit)
         alone, fused = _CLAIMS[fairness]
@@ -184,8 +181,14 @@ class AsyncStepCore(AsyncStepLessee):
         lost = [row[0] for row in rows if row[1] is None]
         # As StepTask._make, which takes three times as long.
         claimed = by_priority([tuple.__new__(StepTask, row) for row in rows if row[1] is not None])
-        for level, last in {(task.queue, task.priority): task.id for task in claimed}.items():
-            self._marks[level] = max(self._marks.get(level, 0), last)
+        if fairness != "round-robin":
+            self._marks.looked(
+                claimed,
+                queues,
+                from_start=from_start,
+                is_full=len(claimed) >= limit,
+                by_level=fairness == "strict-priority",
+            )
         tasks = await self._fit(claimed)
         if fairness == "round-robin":
             tasks = in_turn(tasks)

@@ -14,6 +14,7 @@ from promin_postgres.bell import door_key, queue_channel
 from promin_postgres.database import Database, Executor
 from promin_postgres.lookups import TaskStatus
 from promin_postgres.steps import _statements as sql
+from promin_postgres.steps._marks import Marks
 from promin_postgres.steps._settings import (
     Settlement,
     each_once,
@@ -60,7 +61,7 @@ class StepLessee:
         self._has_lived = False
         self._kept = False
         self._renew_at = 0.0
-        self._marks: dict[tuple[str, int], int] = {}
+        self._marks = Marks()
         self._held: set[int] = set()
         """Ids of the tasks that were handed out and not settled since."""
         self._bells: dict[str, tuple[str, int]] = {}
@@ -193,8 +194,8 @@ class StepLessee:
 
     def _mark_before(self, queue: str | None, priority: int | None, task_id: int) -> None:
         """Let the next look at this level find a task that waits again."""
-        if queue is not None and priority is not None and task_id <= self._marks.get((queue, priority), 0):
-            self._marks[queue, priority] = task_id - 1
+        if queue is not None and priority is not None:
+            self._marks.step_back(queue, priority, task_id)
 
     def warn_of_lost(self, ids: Sequence[int]) -> None:
         if ids:

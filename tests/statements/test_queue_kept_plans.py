@@ -36,10 +36,16 @@ CASES = {
 @pytest.mark.parametrize("plan_cache_mode", ["auto", "force_generic_plan"])
 @pytest.mark.parametrize("case", CASES)
 def test_a_plan_from_an_empty_queue_is_dropped(promin_dsn, case, plan_cache_mode):
-    settle, ack_mode, name, arguments = CASES[case]
+    # The server drops all its plans when too much happens in its other databases: then there is no trap to be seen.
+    assert any(avoids_a_trap(promin_dsn, CASES[case], plan_cache_mode, f"grown{attempt}") for attempt in range(3))
+
+
+def avoids_a_trap(dsn, case, plan_cache_mode, queue_name):
+    """Whether the plan from the empty queue is still there and bad; the one in use is always good."""
+    settle, ack_mode, name, arguments = case
     with (
-        psycopg.connect(promin_dsn, autocommit=True) as connection,
-        PgQueue.create(connection, "grown", ack_mode=ack_mode, notify=False) as queue,
+        psycopg.connect(dsn, autocommit=True) as connection,
+        PgQueue.create(connection, queue_name, ack_mode=ack_mode, notify=False) as queue,
     ):
         connection.execute("SELECT set_config('plan_cache_mode', %s, false)", [plan_cache_mode])
 
@@ -51,7 +57,7 @@ def test_a_plan_from_an_empty_queue_is_dropped(promin_dsn, case, plan_cache_mode
             return found if found and found[1] and (after is None or found[2] > after) else None
 
         def kept_when_empty():
-            connection.execute("VACUUM pgq_grown")  # which tells the server that there is nothing in it
+            connection.execute(f"VACUUM pgq_{queue_name}")  # which tells the server that there is nothing in it
             queue.publish_many([1] * 200)
             return kept()
 
@@ -62,7 +68,7 @@ def test_a_plan_from_an_empty_queue_is_dropped(promin_dsn, case, plan_cache_mode
         with connection.transaction():
             given = arguments.format(id=held.message_id, receipt=held.receipt)
             assert rows_read(connection, new, given) <= 20
-            assert rows_read(connection, old, given) >= ROWS // 2  # the trap is there
+            return rows_read(connection, old, given) >= ROWS // 2
 
 
 def rows_read(connection, prepared, arguments):
