@@ -1,6 +1,6 @@
 """A workflow of 50 steps in which every execution leaves a line, and the process that is killed while it runs it.
 
-    python _fifty_steps.py sync|async|function|async-function dsn workflow_id
+    python _fifty_steps.py [async-][worker-]workflow|function dsn workflow_id
 
 prints a line for every step that starts. The steps come in rounds: one that joins, then four side by side.
 """
@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from promin_postgres.database import AsyncDatabase, Database
+from promin_postgres.worker import AsyncWorker, Worker
 from promin_postgres.workflow import (
     AsyncDurableContext,
     Context,
@@ -30,6 +31,7 @@ from promin_postgres.workflow import (
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
 
 STEPS = 50
+WORKER: dict[str, Any] = {"lease": 2.0, "poll_interval": 0.2, "concurrency": 5}
 CREATE_LOG = """
     CREATE TABLE executions (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -128,12 +130,17 @@ def build_async_function(storage: Any, log: Database, *, tell: bool = False) -> 
 
 def main(kind: str, dsn: str, workflow_id: str) -> None:
     with Database.connect(dsn) as log:
-        if kind.startswith("async"):
+        if kind.startswith("async-"):
             asyncio.run(_run_async(kind, dsn, workflow_id, log))
-        else:
-            with PostgresWorkflowStorage.create(dsn) as storage:
-                make = build_function if kind == "function" else partial(build, workflow)
-                make(storage, log, tell=True).run(workflow_id=workflow_id, input=len(workflow_id))
+            return
+        with PostgresWorkflowStorage.create(dsn) as storage:
+            make = build_function if kind.endswith("function") else partial(build, workflow)
+            fifty = make(storage, log, tell=True)
+            if "worker" in kind:
+                fifty.start(workflow_id=workflow_id, input=len(workflow_id))
+                Worker(dsn, workflows=[fifty], **WORKER).run()
+            else:
+                fifty.run(workflow_id=workflow_id, input=len(workflow_id))
 
 
 async def _run_async(kind: str, dsn: str, workflow_id: str, log: Database) -> None:
@@ -141,8 +148,13 @@ async def _run_async(kind: str, dsn: str, workflow_id: str, log: Database) -> No
         AsyncDatabase.connect(dsn) as db,
         await AsyncPostgresWorkflowStorage.create(db) as storage,
     ):
-        make = build_async_function if kind == "async-function" else partial(build, async_workflow)
-        await make(storage, log, tell=True).run(workflow_id=workflow_id, input=len(workflow_id))
+        make = build_async_function if kind.endswith("function") else partial(build, async_workflow)
+        fifty = make(storage, log, tell=True)
+        if "worker" in kind:
+            await fifty.start(workflow_id=workflow_id, input=len(workflow_id))
+            await AsyncWorker(dsn, workflows=[fifty], **WORKER).run()
+        else:
+            await fifty.run(workflow_id=workflow_id, input=len(workflow_id))
 
 
 if __name__ == "__main__":

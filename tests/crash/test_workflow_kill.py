@@ -16,6 +16,7 @@ from _waiting import until
 
 from promin_postgres.database import Database
 from promin_postgres.errors import WorkflowInFlight
+from promin_postgres.worker import Worker
 from promin_postgres.workflow import Durable, Workflow, workflow
 from promin_postgres.workflow.storage import PostgresWorkflowStorage
 
@@ -46,12 +47,24 @@ def resumed(promin_db: Database, kind: str) -> Iterator[Workflow | Durable]:
         yield fifty.build_function(storage, promin_db) if is_function else fifty.build(workflow, storage, promin_db)
 
 
-@pytest.mark.parametrize("kind", ["sync", "async", "function", "async-function"])
+@pytest.mark.parametrize(
+    ("kind", "then"),
+    [
+        ("workflow", "run"),
+        ("async-workflow", "run"),
+        ("function", "run"),
+        ("async-function", "run"),
+        ("async-workflow", "worker"),
+        ("function", "worker"),
+        ("worker-function", "worker"),
+        ("async-worker-function", "worker"),
+    ],
+)
 @pytest.mark.parametrize(
     "times", [3, pytest.param(100, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])], ids=["short", "soak"]
 )
 def test_kill_9_at_a_random_moment(
-    promin_dsn: str, promin_db: Database, resumed: Workflow | Durable, kind: str, times: int
+    promin_dsn: str, promin_db: Database, resumed: Workflow | Durable, kind: str, then: str, times: int
 ) -> None:
     seed = random.randrange(2**32)
     dice = random.Random(seed)
@@ -62,7 +75,7 @@ def test_kill_9_at_a_random_moment(
         assert len(checkpoints) < fifty.STEPS, f"{workflow_id}: killed too late to show anything"
         assert len(checkpoints) >= started - 5, f"{workflow_id}: {started} steps had started, five at a time at most"
 
-        assert take_up(resumed, workflow_id) == fifty.expected(len(workflow_id))
+        assert take_up(resumed, then, workflow_id) == fifty.expected(len(workflow_id))
         again = {step for (step,) in fetch(promin_db, EXECUTED_SINCE, workflow_id, last)}
         assert not again & checkpoints, f"{workflow_id}: executed again after their checkpoint"
         assert fetch(promin_db, EXECUTED_AFTER_CHECKPOINT, workflow_id) == [], workflow_id
@@ -96,8 +109,11 @@ def standing(db: Database, workflow_id: str) -> tuple[set[str], int]:
     return checkpoints, last
 
 
-def take_up(resumed: Workflow | Durable, workflow_id: str) -> Any:
-    """Run again, as soon as the server has noticed that the other process is gone."""
+def take_up(resumed: Workflow | Durable, then: str, workflow_id: str) -> Any:
+    """Run again, as soon as the server has noticed that the other process is gone; or let a worker of ours find it."""
+    if then == "worker":
+        with Worker(resumed.storage.db, workflows=[resumed], **fifty.WORKER):
+            return resumed.get_handle(workflow_id).result(timeout=60)
 
     def run() -> Any:
         try:
