@@ -14,6 +14,7 @@ import pytest
 from _explain import MODES, explain, nodes, sequential, touched
 
 from promin_postgres._statement import SqlNames, Statement
+from promin_postgres.worker.engine._statements import FIND_UNWANTED
 from promin_postgres.workflow.storage import _statements as workflow
 
 ROWS = 50_000
@@ -143,6 +144,8 @@ CASES: dict[str, tuple[Statement, dict[str, Any], int]] = {
         80,
     ),
     "adopt_run": (workflow.ADOPT_RUN, {"workflow_id": "waits50", "token": f"{TOKEN}00050", **NO_TASK, **BELL}, 250),
+    "find_ended": (workflow.FIND_ENDED, {"workflow_ids": [f"d{n}" for n in SOME] + ["nobody"]}, 600),
+    "find_unwanted": (FIND_UNWANTED, {"ids": SOME, "me": "hand1"}, 900),
     "find_orphans": (
         workflow.FIND_ORPHANS,
         {"names": ["waits"], "versions": [None], "after": 0, "page": 100},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -148,6 +149,45 @@ def test_what_is_wrong_with_a_policy_is_refused_at_its_call(
     with pytest.raises(InvalidArgument) as caught:
         make(new)
     assert caught.value.argument == argument
+
+
+async def awaited(ctx: Any) -> None: ...
+
+
+class Awaited:
+    async def publish(self, value: Any) -> None: ...
+
+    async def __call__(self, ctx: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("argument", "make"),
+    [
+        ("fn", lambda new: new().step("a", awaited)),
+        ("fn", lambda new: new().step("a", partial(awaited))),
+        ("fn", lambda new: new().step("a", Awaited())),
+        ("fn", lambda new: new().step("a", work).map_over("m", awaited, over="a")),
+        ("over", lambda new: new().map_over("m", work, over=awaited)),
+        ("compensate", lambda new: new().step("a", work, compensate=awaited)),
+        ("on_failure", lambda new: new().step("a", work, on_failure=Fallback(awaited))),
+        ("condition", lambda new: new().branch("b", condition=awaited, if_true=work)),
+        ("if_false", lambda new: new().branch("b", condition=work, if_true=work, if_false=awaited)),
+        ("functions", lambda new: new().parallel("p", {"a": work, "b": awaited})),
+        ("input", lambda new: new().subworkflow("c", new().step("a", work), input=awaited)),
+        ("on_complete", lambda new: new(compensate=Compensation(on_complete=awaited))),
+        ("on_step_failure", lambda new: new(hooks=Hooks(on_step_failure=awaited))),
+        ("dlq", lambda new: new(dlq=Awaited())),
+    ],
+)
+def test_only_the_async_twin_takes_coroutine_functions(
+    new: Callable[..., Any], argument: str, make: Callable[[Any], Any]
+) -> None:
+    if isinstance(new(), Workflow):
+        with pytest.raises(InvalidArgument, match="coroutine function: use async_workflow") as caught:
+            make(new)
+        assert caught.value.argument == argument
+    else:
+        make(new)
 
 
 def test_values_that_are_not_json_are_refused_at_the_call(new: Callable[..., Any]) -> None:

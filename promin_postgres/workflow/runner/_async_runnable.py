@@ -25,6 +25,7 @@ from promin_postgres.lookups import WorkflowStatus
 from promin_postgres.workflow.definition import Child, Context, Definition, Drawn, Idempotency, differences, specs
 from promin_postgres.workflow.handle import AsyncRunHandle, async_begin, failure_of
 from promin_postgres.workflow.runner._async_drive import AsyncDriver
+from promin_postgres.workflow.runner._functions import async_check_functions
 from promin_postgres.workflow.runner._records import Ended, Outcome, Waits
 from promin_postgres.workflow.runner._rules import Standing, standing_of
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, Lease, RunRecord
@@ -45,6 +46,7 @@ class AsyncRunnable(Drawn):
 
     def __attrs_post_init__(self) -> None:
         check_count("max_concurrency", self.max_concurrency, at_least=1)
+        async_check_functions(self.definition)
 
     async def start(
         self,

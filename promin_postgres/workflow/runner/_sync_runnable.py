@@ -26,6 +26,7 @@ from promin_postgres.lookups import WorkflowStatus
 from promin_postgres.workflow.definition import Child, Context, Definition, Drawn, Idempotency, differences, specs
 from promin_postgres.workflow.handle import RunHandle, begin, failure_of
 from promin_postgres.workflow.runner._sync_drive import Driver
+from promin_postgres.workflow.runner._functions import check_functions
 from promin_postgres.workflow.runner._records import Ended, Outcome, Waits
 from promin_postgres.workflow.runner._rules import Standing, standing_of
 from promin_postgres.workflow.storage import PostgresWorkflowStorage, Lease, RunRecord
@@ -46,6 +47,7 @@ class Runnable(Drawn):
 
     def __attrs_post_init__(self) -> None:
         check_count("max_concurrency", self.max_concurrency, at_least=1)
+        check_functions(self.definition)
 
     def start(
         self,
