@@ -18,7 +18,7 @@ Level = tuple[str, int]
 
 
 class Marks:
-    """The marks of one claimer."""
+    """The marks of one claimer. What several threads of it mix up, the next look from the start puts right."""
 
     def __init__(self) -> None:
         self._last: dict[Level, int] = {}
@@ -49,8 +49,9 @@ class Marks:
         if is_full and (from_start or behind):
             self._go_on(given, queues, from_start=from_start, by_level=by_level)
         elif behind:
-            for level in [level for level in behind if level[0] in queues]:
-                del behind[level]
+            for level in list(behind):
+                if level[0] in queues:
+                    behind.pop(level, None)
         for level, task_id in given.items():
             if task_id > last.get(level, 0):
                 last[level] = task_id
