@@ -39,7 +39,7 @@ NOT_IN_CI = (
     "tests/packaging/test_package.py::test_the_installed_package_has_its_sql[editable]",
     "tests/packaging/test_package.py::test_the_installed_package_has_its_sql[wheel]",
 )
-"""CI has ten minutes. It installs both ways, runs the demo itself, and its own suite on the plugin; the rest takes longest."""
+"""CI, which has ten minutes, installs both ways, runs the demo, and uses the plugin; the rest takes longest."""
 
 
 @pytest.hookimpl(tryfirst=True)
