@@ -111,7 +111,7 @@ CASES = {
     "find unfinished": (
         sql.FIND_UNFINISHED,
         {"workflow_ids": [f"p5-{n}" for n in IDS], "runs": [1] * 100, "step_names": [f"s{n}" for n in IDS]}, 1_000),
-    "find leased": (sql.FIND_LEASED, {"me": "me", "ids": IDS}, 300),
+    "find leased": (sql.FIND_LEASED, {"me": "me", "ids": IDS}, 1_000),
     "get": (sql.GET, {"id": 7}, 10),
     "retire": (sql.RETIRE, {"me": "me"}, 50),
 }  # fmt: skip

@@ -14,7 +14,8 @@ from promin_postgres.workflow.definition import Definition, Fallback, Hooks, Ste
 
 def check_functions(definition: Definition) -> None:
     """Refuse coroutine functions: what they return would be taken for the result. Of the steps it looks at the last."""
-    for argument, function in (*_around(definition), *_of_step(next(reversed(definition.steps.values()), None))):
+    last = next(reversed(definition.steps), None)
+    for argument, function in (*_around(definition), *_of_step(None if last is None else definition.steps[last])):
         if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
             raise InvalidArgument(argument, function, "is a coroutine function: use async_workflow")
 
