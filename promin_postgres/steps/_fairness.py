@@ -18,9 +18,22 @@ _ID, _PRIORITY = attrgetter("id"), attrgetter("priority")
 _DICE = random.Random()  # noqa: S311 - spreads work, guards nothing; the program's own random numbers stay as they are
 
 
-def draws(limit: int) -> list[float]:
-    """Numbers from [0, 1), one for each task that is wanted."""
-    return [_DICE.random() for _ in range(limit)]
+class Draws:
+    """Numbers from [0, 1), each as likely as any, and any run of them more evenly spread than by chance.
+
+    They go round a circle in steps of the golden section: after n numbers the share of any stretch is right to within
+    about 1 / n, where dice would be off by 1 / sqrt(n).
+    """
+
+    _STEP = (5**0.5 - 1) / 2
+
+    def __init__(self) -> None:
+        self._next = _DICE.random()
+
+    def take(self, count: int) -> list[float]:
+        drawn = [(self._next + number * self._STEP) % 1.0 for number in range(count)]
+        self._next = (self._next + count * self._STEP) % 1.0
+        return drawn
 
 
 def somewhere() -> int:

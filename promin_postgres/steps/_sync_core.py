@@ -13,7 +13,7 @@ from promin_postgres.database import Database
 from promin_postgres.lookups import TaskStatus
 from promin_postgres.steps import _statements as sql
 from promin_postgres.steps._sync_lessee import StepLessee
-from promin_postgres.steps._fairness import LEVELS, by_priority, draws, in_turn, next_turn, somewhere
+from promin_postgres.steps._fairness import LEVELS, Draws, by_priority, in_turn, next_turn, somewhere
 from promin_postgres.steps._records import Fairness, StepTask
 from promin_postgres.steps._settings import (
     MAX_LIMIT,
@@ -43,6 +43,7 @@ class StepCore(StepLessee):
         """Whether the last look was one from the start, and found nothing."""
         self._start = Start()
         self._turn = somewhere()
+        self._draws = Draws()
         self._first_queue = 0
         self._unpark_at = 0.0
         self._claims: set[object] = set()
@@ -173,7 +174,7 @@ class StepCore(StepLessee):
             params["priorities"] = list(LEVELS)
             params["after"] = [0] * len(LEVELS) * len(queues) if from_start else self._marks.after(queues)
         if fairness == "weighted":
-            params["draws"] = draws(limit)
+            params["draws"] = self._draws.take(limit)
         alone, fused = _CLAIMS[fairness]
         if settlements:
             params |= fence(settlements) | outcomes(settlements)

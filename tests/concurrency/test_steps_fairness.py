@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from typing import Any
 
 import pytest
 from _tasks import new_steps, some, watch
 
-from promin_postgres.steps import Completed, NewTask, _fairness
+from promin_postgres.steps import Completed, NewTask
 
 __all__ = ["new_steps", "watch"]
 
@@ -44,10 +43,7 @@ def test_fifty_small_workflows_beside_a_big_one(new_steps: Any, backlog: int, li
     [(20_000, 100), pytest.param(20_000, 1, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])],
     ids=["short", "soak"],
 )
-def test_shares_of_levels_are_those_of_their_weights(
-    new_steps: Any, monkeypatch: pytest.MonkeyPatch, claims: int, limit: int
-) -> None:
-    monkeypatch.setattr(_fairness, "_DICE", random.Random(7))
+def test_shares_of_levels_are_those_of_their_weights(new_steps: Any, claims: int, limit: int) -> None:
     queue = new_steps()
     levels = (0, 1, 10)
     claimed: Counter[int] = Counter()
@@ -69,15 +65,14 @@ def test_shares_of_levels_are_those_of_their_weights(
     weights = sum(level + 1 for level in levels)
     for level in levels:
         share, fair = claimed[level] / sum(claimed.values()), (level + 1) / weights
-        assert abs(share - fair) <= 0.03 * fair if level == 10 else abs(share - fair) <= 0.01, claimed
+        assert abs(share - fair) <= 0.01 * fair, claimed
 
 
-def test_the_lowest_level_does_not_starve(new_steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One at level 0 behind ten thousand at level 10: drawn one time in twelve."""
-    monkeypatch.setattr(_fairness, "_DICE", random.Random(7))
+def test_the_lowest_level_does_not_starve(new_steps: Any) -> None:
+    """One at level 0 behind ten thousand at level 10: drawn one time in twelve, and evenly."""
     queue = new_steps()
     queue.enqueue_many([*some(10_000, workflow_id="big", priority=10), *some(1, priority=0)])
-    for _ in range(200):
+    for _ in range(24):
         (task,) = queue.claim(queues=DEFAULT, fairness="weighted")
         if task.priority == 0:
             return
