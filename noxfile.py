@@ -91,6 +91,7 @@ def bench(session: nox.Session) -> None:
         "drain",
         "latency",
         "memory",
+        "workflows",
     ):
         session.run(sys.executable, "-m", f"benchmarks.{name}", *session.posargs)
 
