@@ -31,7 +31,8 @@ from promin_postgres.workflow import (
 from promin_postgres.workflow.storage import AsyncPostgresWorkflowStorage, PostgresWorkflowStorage
 
 STEPS = 50
-WORKER: dict[str, Any] = {"lease": 2.0, "poll_interval": 0.2, "concurrency": 5}
+WORKER: dict[str, Any] = {"lease": 5.0, "poll_interval": 0.2, "concurrency": 5}
+"""Of the one that is killed: what it had comes back when its lease has run out, and not before on a slow machine."""
 CREATE_LOG = """
     CREATE TABLE executions (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -112,7 +112,7 @@ def standing(db: Database, workflow_id: str) -> tuple[set[str], int]:
 def take_up(resumed: Workflow | Durable, then: str, workflow_id: str) -> Any:
     """Run again, as soon as the server has noticed that the other process is gone; or let a worker of ours find it."""
     if then == "worker":
-        with Worker(resumed.storage.db, workflows=[resumed], **fifty.WORKER):
+        with Worker(resumed.storage.db, workflows=[resumed], **(fifty.WORKER | {"lease": 60.0})):
             return resumed.get_handle(workflow_id).result(timeout=60)
 
     def run() -> Any:
