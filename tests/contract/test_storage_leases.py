@@ -17,6 +17,9 @@ from _waiting import until
 from promin_postgres.errors import LeaseLost
 from promin_postgres.workflow.storage import ErrorRecord
 
+SHORT = 3
+"""Seconds: longer than a slow machine stands still."""
+
 LOCK_HOLDERS = """
 SELECT pid FROM pg_locks
 WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -234,7 +237,7 @@ def test_a_heartbeat_notices_a_broken_connection(
 
 def test_rows_are_renewed_for_as_long_as_they_are_held(twin: Twin, twin_db: Any, promin_dsn: str) -> None:
     ends = "SELECT max(expires_at) FROM wf_workflow_leases"
-    with open_storage(twin, twin_db, use_advisory_locks=False, lock_duration=1) as storage:
+    with open_storage(twin, twin_db, use_advisory_locks=False, lock_duration=SHORT) as storage:
         storage.create_workflow("w", workflow_name="n")
         lease = storage.try_lock("w")
         until(
@@ -251,7 +254,7 @@ def test_a_renewal_notices_that_the_row_was_taken(
     twin: Twin, twin_db: Any, promin_dsn: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with (
-        open_storage(twin, twin_db, use_advisory_locks=False, lock_duration=1) as storage,
+        open_storage(twin, twin_db, use_advisory_locks=False, lock_duration=SHORT) as storage,
         open_storage(twin, twin_db, use_advisory_locks=False) as other,
         caplog.at_level(logging.WARNING),
     ):
@@ -284,7 +287,7 @@ def test_a_transaction_that_writes_under_the_lease_does_not_keep_it_from_being_r
 ) -> None:
     """A step may keep its transaction open for longer than the lease lasts."""
     connect = twin.pick(psycopg.Connection, psycopg.AsyncConnection).connect
-    with open_storage(twin, twin_db, use_advisory_locks=False, lock_duration=1) as storage:
+    with open_storage(twin, twin_db, use_advisory_locks=False, lock_duration=SHORT) as storage:
         storage.create_workflow("w", workflow_name="n")
         lease = storage.try_lock("w")
         with connect(promin_dsn) as connection:
