@@ -80,7 +80,6 @@ class TestEnd:
             os.kill(server.supervisor, signal.SIGKILL)
             server.kill()
             assert eventually(lambda: not server.processes), server.processes
-            assert server.directory.exists()
             with postgres_server(server=clusters_kind()):
                 assert not server.directory.exists()
 
