@@ -22,7 +22,7 @@ class Draws:
     """Numbers from [0, 1), each as likely as any, and any run of them more evenly spread than by chance.
 
     They go round a circle in steps of the golden section: after n numbers the share of any stretch is right to within
-    about 1 / n, where dice would be off by 1 / sqrt(n).
+    a few n-ths, where dice would be off by 1 / sqrt(n).
     """
 
     _STEP = (5**0.5 - 1) / 2

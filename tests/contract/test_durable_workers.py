@@ -291,8 +291,7 @@ def test_a_workflow_retry_executes_anew_what_the_function_failed_of(new: New, ru
     assert done == ["a", "b", "b", "c"]
 
 
-def test_a_run_that_began_here_goes_on_on_a_worker(new: New, runs: Runs) -> None:
-    """What is recorded of a run is the same, whoever drives it."""
+def test_a_sleep_that_is_over_at_once(new: New, runs: Runs) -> None:
     done: list[str] = []
 
     def order(ctx: Any, given: Any) -> Any:

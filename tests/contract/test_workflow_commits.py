@@ -63,16 +63,16 @@ def chain(runs: Runs, name: str) -> Any:
 def test_one_wait_to_start_and_one_for_each_step(
     twin: Twin, durable_dsn: str, waits: Callable[[], int], driver: str
 ) -> None:
-    count, names = 4, [f"{twin.name}-{driver}-{number}" for number in range(4)]
+    names = [f"{twin.name}-{driver}-{number}" for number in range(4)]
     before = waits()
     runs = Runs(twin, durable_dsn)
     flow = chain(runs, f"{twin.name}-{driver}")
     if driver == "inline":
-        assert [flow.run(workflow_id=name, input=0) for name in names] == [STEPS] * count
+        assert [flow.run(workflow_id=name, input=0) for name in names] == [STEPS] * len(names)
     else:
         for name in names:
             flow.start(workflow_id=name, input=0)
         runs.drain(flow, concurrency=1)
-        assert [flow.get_handle(name).result(timeout=10) for name in names] == [STEPS] * count
+        assert [flow.get_handle(name).result(timeout=10) for name in names] == [STEPS] * len(names)
     runs.close()
-    assert count < waits() - before <= count * (STEPS + 1)
+    assert len(names) < waits() - before <= len(names) * (STEPS + 1)

@@ -30,7 +30,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_a_new_run_takes_one_commit_to_start_and_one_for_each_step(new_workflow: New, sent: list[str]) -> None:
+def test_a_new_run_takes_one_statement_to_start_and_one_for_each_step(new_workflow: New, sent: list[str]) -> None:
     flow = new_workflow("w").step("a", lambda ctx: 1).step("b", lambda ctx: 2).step("c", lambda ctx: 3)
     assert flow.run(workflow_id="w") == 3
     assert sent == ["load_run", "create_workflow", "save_step", "save_step", "save_last_step", "release_lease"]

@@ -15,7 +15,7 @@ import pytest
 from _tanks import AsyncTank, Tank
 from _twins import Twin
 
-from promin_postgres.streams import AsyncStream, Stream
+from promin_postgres.streams import AsyncStream, Stream, _crew
 
 Build = Callable[[Any], Any]
 
@@ -196,6 +196,14 @@ class AsyncParting(AsyncTank):
         return "late"
 
 
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Seconds that closing waits for pulls: so many that a slow machine is not taken for a wait."""
+    monkeypatch.setattr(_crew, "_PATIENCE", 30.0)
+    return _crew._PATIENCE
+
+
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("name", ["par_map", "merge", "group_within", "timeout"])
 def test_a_value_that_comes_after_closing_is_given_back(
     twin: Twin, new: Any, threads: ThreadPoolExecutor, name: str
@@ -210,24 +218,32 @@ def test_a_value_that_comes_after_closing_is_given_back(
     assert consumer.result(20) == []
 
 
-def test_closing_does_not_wait_for_a_source_that_takes_nothing_back(threads: ThreadPoolExecutor) -> None:
-    gate = threading.Event()
-    stream = Stream(iter(gate.wait, None)).timeout(60)
+def test_closing_does_not_wait_for_a_source_that_takes_nothing_back(
+    threads: ThreadPoolExecutor, patience: float
+) -> None:
+    running, gate = threading.Event(), threading.Event()
+
+    def block() -> bool:
+        running.set()
+        return gate.wait(60)
+
+    stream = Stream(iter(block, None)).timeout(60)
     consumer = threads.submit(list, stream)
+    assert running.wait(20)
     began = time.monotonic()
     stream.close()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < patience / 2
     gate.set()
     assert consumer.result(20) == []
 
 
-def test_what_is_pulled_may_close_the_stream(new: Any, tank: Any) -> None:
+def test_what_is_pulled_may_close_the_stream(new: Any, tank: Any, patience: float) -> None:
     streams: list[Any] = []
     stream = new(tank).tap(lambda _: streams[0].close()).par_map(str, concurrency=1)
     streams.append(getattr(stream, "_target", stream))
     began = time.monotonic()
     assert stream.collect() == []
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < patience / 2
 
 
 def test_closing_flat_map_closes_the_inner_source(

@@ -16,7 +16,7 @@ def check_functions(definition: Definition) -> None:
     """Refuse coroutine functions: what they return would be taken for the result. Of the steps it looks at the last."""
     last = next(reversed(definition.steps), None)
     for argument, function in (*_around(definition), *_of_step(None if last is None else definition.steps[last])):
-        if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
+        if callable(function) and any(map(inspect.iscoroutinefunction, (function, function.__call__))):
             raise InvalidArgument(argument, function, "is a coroutine function: use async_workflow")
 
 
