@@ -120,16 +120,15 @@ class Steps:
             "limit": batch,
             "namespace": "",
             "steps": None,
-            "definitions": [],
-            "priorities": list(LEVELS),
+            "definitions": None,
             "after": [mark if level == 5 else 0 for level in LEVELS],
             "ids": [row[0] for row in rows],
-            "leases": [row[13] for row in rows],
-            "told_ids": [],
-            "statuses": [],
-            "results": [],
-            "errors": [],
-            "durations": [],
+            "leases": [row[1] for row in rows],
+            "told_ids": None,
+            "statuses": None,
+            "results": None,
+            "errors": None,
+            "durations": None,
         }
 
     def drain_pgbench(self, count: int, batch: int) -> float:
@@ -146,8 +145,7 @@ class Steps:
             "limit": str(batch),
             "namespace": "''",
             "steps": "NULL",
-            "priorities": "'{5}'",
-            "after": "ARRAY[:mark]",
+            "after": "array_fill(:mark::bigint, '{11}')",
             "ids": ":ids",
             "leases": ":leases",
         }

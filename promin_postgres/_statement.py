@@ -87,7 +87,7 @@ class Statement:
 class SqlNames:
     """The identifiers that statements are rendered with, and what was rendered so far."""
 
-    __slots__ = ("_rendered", "_tokens", "extra", "schema", "table_prefix")
+    __slots__ = ("_of_second", "_rendered", "_tokens", "extra", "schema", "table_prefix")
 
     def __init__(
         self, schema: str = "public", table_prefix: str = "wf_", extra: Mapping[str, sql.Composable] | None = None
@@ -103,6 +103,7 @@ class SqlNames:
             **{token: value.as_string(None) for token, value in self.extra.items()},
         }
         self._rendered: dict[str, bytes] = {}
+        self._of_second: dict[str, tuple[int, bytes]] = {}
 
     def render(self, statement: Statement) -> bytes:
         """The text of a statement, ready for a cursor. Byte-stable, so that psycopg prepares it."""
@@ -113,8 +114,18 @@ class SqlNames:
             # psycopg parses a text of more than 4,096 characters at every execution.
             body = _INDENT.sub("\n", body)
             rendered = self._rendered[statement.name] = f"/* {statement.name} */\n{body}".encode()
-        # psycopg prepares by the text: with another text the plan is another.
-        return b"%b /* %d */" % (rendered, time.monotonic()) if statement.ages else rendered
+        return self._aged(statement.name, rendered) if statement.ages else rendered
+
+    def _aged(self, name: str, rendered: bytes) -> bytes:
+        """The text of this second: psycopg prepares by the text, so that with another one the plan is another.
+
+        Within a second it is the same object, whose hash is known: it is looked up by it several times.
+        """
+        second = int(time.monotonic())
+        known = self._of_second.get(name)
+        if known is None or known[0] != second:
+            known = self._of_second[name] = second, b"%b /* %d */" % (rendered, second)
+        return known[1]
 
     def fill(self, text: str, *, double_percent: bool = False) -> str:
         """Replace the tokens of some SQL text."""

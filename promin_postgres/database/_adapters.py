@@ -12,11 +12,12 @@ from typing import Any
 
 import psycopg
 from psycopg.abc import AdaptContext, Buffer, DumperKey
-from psycopg.adapt import AdaptersMap, PyFormat
+from psycopg.adapt import AdaptersMap, Dumper, PyFormat
 from psycopg.types.array import ListBinaryDumper
 
 _BIGINT, _TEXT = psycopg.adapters.types["int8"], psycopg.adapters.types["text"]
 _KINDS = {
+    frozenset(): type(None),
     frozenset({int}): int,
     frozenset({int, type(None)}): int,
     frozenset({str}): str,
@@ -29,16 +30,28 @@ _number = struct.Struct("!iq").pack
 _NULL = _length(-1)
 
 
+def _kind(items: list[Any]) -> type:
+    """What a list is made of: numbers, texts, nothing, or (list) anything else."""
+    return _KINDS.get(frozenset(map(type, items)), list)
+
+
 class _ListDumper(ListBinaryDumper):
-    """As psycopg's, which asks each item how it is dumped; lists of numbers or texts alone go at once."""
+    """As psycopg's, which asks each item how it is dumped; lists of numbers, texts or nothing go at once."""
 
     def get_key(self, obj: list[Any], format: PyFormat) -> DumperKey:  # noqa: A002 - psycopg's name
-        kind = _KINDS.get(frozenset(map(type, obj)))
-        return super().get_key(obj, format) if kind is None else (self.cls, kind)
+        kind = _kind(obj)
+        return super().get_key(obj, format) if kind is list else (self.cls, kind)
 
     def upgrade(self, obj: list[Any], format: PyFormat) -> Any:  # noqa: A002
-        kind = _KINDS.get(frozenset(map(type, obj)))
-        return super().upgrade(obj, format) if kind is None else _DUMPERS[kind](self.cls, self._tx)
+        kind = _kind(obj)
+        return super().upgrade(obj, format) if kind is list else _DUMPERS[kind](self.cls, self._tx)
+
+
+class _EmptyDumper(Dumper):
+    """Of no type: the statement says it."""
+
+    def dump(self, obj: list[Any]) -> Buffer:
+        return b"{}"
 
 
 class _BigintsDumper(ListBinaryDumper):
@@ -71,7 +84,7 @@ class _TextsDumper(ListBinaryDumper):
         return head + b"".join(chain.from_iterable(zip(map(_length, map(len, items)), items, strict=True)))
 
 
-_DUMPERS = {int: _BigintsDumper, str: _TextsDumper}
+_DUMPERS: dict[type, type[Dumper]] = {type(None): _EmptyDumper, int: _BigintsDumper, str: _TextsDumper}
 
 ADAPTERS = AdaptersMap(psycopg.adapters)
 ADAPTERS.register_dumper(list, _ListDumper)

@@ -20,8 +20,8 @@ from promin_postgres.steps._settings import (
     each_once,
     fence,
     outcomes,
-    seated,
     settlement,
+    split,
 )
 
 _WIDEN = 4
@@ -66,11 +66,9 @@ class AsyncStepCore(AsyncStepLessee):
         Returns the tasks, and the ids that could not be settled.
         """
         await self.live()
-        rest = [one for one in settlements if one.retry_in is not None or seated(one)]
+        plain, rest = split(settlements)
         lost = await self.settle(rest) if rest else []
-        if rest:
-            settlements = [one for one in settlements if one.retry_in is None and not seated(one)]
-        plain, twice = each_once(settlements)
+        plain, twice = each_once(plain)
         lost += twice
         claim = object()
         await self._begin_claim(claim)
@@ -170,7 +168,6 @@ class AsyncStepCore(AsyncStepLessee):
         if fairness == "round-robin":
             params["turn"] = self._turn
         else:
-            params["priorities"] = list(LEVELS)
             params["after"] = [0] * len(LEVELS) * len(queues) if from_start else self._marks.after(queues)
         if fairness == "weighted":
             params["draws"] = self._draws.take(limit)

@@ -36,23 +36,24 @@ class NewTask:
 
 
 class _Row(NamedTuple):
-    """A claimed task as the server gives it, in this order (sql/steps/parts/leased.sql)."""
+    """A claimed task as the server gives it, in this order (sql/steps/parts/leased.sql): what is needed to settle it
+    comes first."""
 
     id: int
+    lease: int
+    deliveries: int
+    concurrency_key: str | None
+    queue: str
+    priority: int
     workflow_id: str
     run: int
     step_name: str
     namespace: str | None
-    queue: str
-    priority: int
     input_json: str | None
     prev_results_json: str | None
     attempt: int
-    deliveries: int
     created_at_sent: bytes
     claimed_by: str
-    lease: int
-    concurrency_key: str | None
     holds_seat: bool
     lane: int
     definition: str | None

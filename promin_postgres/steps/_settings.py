@@ -28,6 +28,7 @@ from promin_postgres.steps._fairness import HIGHEST, LOWEST
 from promin_postgres.steps._records import Completed, Failed, Fairness, NewTask, Outcome, StepTask, TaskRecord
 
 MAX_LIMIT = 10_000
+_POLICIES = get_args(Fairness)
 _ID = attrgetter("id")
 
 
@@ -47,11 +48,12 @@ def _checked(argument: str, name: str) -> str:
 
 def check_queues(queues: Any) -> list[str]:
     """Names of queues, each once, in their order."""
-    if isinstance(queues, str) or not isinstance(queues, Sequence | set | frozenset):
+    # The likely types first: asking whether it is a Sequence takes longer than all the rest.
+    if not isinstance(queues, list | tuple | set | frozenset | Sequence) or isinstance(queues, str):
         raise InvalidArgument("queues", queues, "must be a list of names")
     if not queues:
         raise InvalidArgument("queues", queues, "must not be empty")
-    return list(dict.fromkeys(check_text("queues", queue, limit=MAX_NAME) for queue in queues))
+    return list(dict.fromkeys([_check_name("queues", queue) for queue in queues]))
 
 
 def check_limit(limit: Any) -> int:
@@ -59,8 +61,8 @@ def check_limit(limit: Any) -> int:
 
 
 def check_fairness(fairness: Any) -> Fairness:
-    if fairness not in get_args(Fairness):
-        raise InvalidArgument("fairness", fairness, f"must be one of {', '.join(get_args(Fairness))}")
+    if fairness not in _POLICIES:
+        raise InvalidArgument("fairness", fairness, f"must be one of {', '.join(_POLICIES)}")
     return fairness  # type: ignore[no-any-return]
 
 
@@ -136,7 +138,10 @@ def columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
 
 
 class Settlement(NamedTuple):
-    """An outcome, ready to be written. `lease` and `deliveries` are None where only the id of the task is known."""
+    """An outcome, ready to be written: the first columns of its task, and what became of it.
+
+    But for the id they are None where only that is known.
+    """
 
     id: int
     lease: int | None
@@ -153,13 +158,19 @@ class Settlement(NamedTuple):
 
 _COMPLETED = TaskStatus.COMPLETED
 _MICROSECOND = timedelta(microseconds=1)
-_known = attrgetter("id", "lease", "deliveries", "concurrency_key", "queue", "priority")
+_KNOWN = 6
+"""How many columns of a task are needed to settle it."""
+
+_PLAIN = (_COMPLETED, None, None, None, None)
+"""What most outcomes say: done."""
 
 
 def encode_outcome(outcome: Outcome) -> Settlement:
     """Raises before anything is written, and names the task."""
     if isinstance(outcome, Completed):
         task, result, duration = outcome.task, outcome.result, outcome.duration
+        if result is None and duration is None and isinstance(task, StepTask):
+            return tuple.__new__(Settlement, task[:_KNOWN] + _PLAIN)
         if not isinstance(task, StepTask):
             task = check_task(task)
         if result is not None:
@@ -188,7 +199,7 @@ def settlement(
     duration: timedelta | None = None,
     retry_in: timedelta | None = None,
 ) -> Settlement:
-    known: tuple[Any, ...] = (task, None, None, None, None, None) if isinstance(task, int) else _known(task)
+    known: tuple[Any, ...] = (task, None, None, None, None, None) if isinstance(task, int) else task[:_KNOWN]
     # As Settlement._make, at half the price.
     return tuple.__new__(Settlement, (*known, status, result, error, duration, retry_in))
 
@@ -229,9 +240,16 @@ def task_record(row: dict[str, Any]) -> TaskRecord:
     )
 
 
-def seated(one: Settlement) -> bool:
-    """Whether it may hold a seat, or whether nobody knows."""
-    return one.concurrency_key is not None or one.lease is None
+def split(settlements: Sequence[Settlement]) -> tuple[Sequence[Settlement], Sequence[Settlement]]:
+    """Those that are settled while the next are claimed; and those of tasks that are tried again, that may hold a seat,
+    or of which nobody knows."""
+    rest = [
+        one for one in settlements if one.retry_in is not None or one.concurrency_key is not None or one.lease is None
+    ]
+    if not rest:
+        return settlements, ()
+    apart = set(map(id, rest))
+    return [one for one in settlements if id(one) not in apart], rest
 
 
 def each_once(settlements: Sequence[Settlement]) -> tuple[list[Settlement], list[int]]:
@@ -256,13 +274,9 @@ def fence(settlements: Sequence[Settlement]) -> dict[str, Any]:
 
 def outcomes(settlements: Sequence[Settlement]) -> dict[str, Any]:
     """What became of tasks, as settle.sql takes it."""
-    told = [
-        one
-        for one in settlements
-        if one.duration is not None or one.result is not None or one.status is not _COMPLETED or one.error is not None
-    ]
+    told = [one for one in settlements if one[_KNOWN:] != _PLAIN]
     return {
-        "told_ids": [one.id for one in told],
+        "told_ids": [one.id for one in told] or None,
         "statuses": _unless_none([None if one.status is _COMPLETED else int(one.status) for one in told]),
         "results": _unless_none([one.result for one in told]),
         "errors": _unless_none([one.error for one in told]),
@@ -270,9 +284,12 @@ def outcomes(settlements: Sequence[Settlement]) -> dict[str, Any]:
     }
 
 
-def _unless_none(values: list[Any]) -> list[Any]:
-    """The array, or an empty one if it holds nothing but None: unnest fills up with NULL."""
-    return [] if values.count(None) == len(values) else values
+def _unless_none(values: list[Any]) -> list[Any] | None:
+    """The array, or None if it holds nothing else: unnest takes that for an empty one, and fills up with NULL.
+
+    None costs nothing; an array takes microseconds to encode.
+    """
+    return None if values.count(None) == len(values) else values
 
 
 def missing(settlements: Sequence[Settlement], settled: set[int]) -> list[int]:

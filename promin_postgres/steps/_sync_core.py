@@ -21,8 +21,8 @@ from promin_postgres.steps._settings import (
     each_once,
     fence,
     outcomes,
-    seated,
     settlement,
+    split,
 )
 
 _WIDEN = 4
@@ -67,11 +67,9 @@ class StepCore(StepLessee):
         Returns the tasks, and the ids that could not be settled.
         """
         self.live()
-        rest = [one for one in settlements if one.retry_in is not None or seated(one)]
+        plain, rest = split(settlements)
         lost = self.settle(rest) if rest else []
-        if rest:
-            settlements = [one for one in settlements if one.retry_in is None and not seated(one)]
-        plain, twice = each_once(settlements)
+        plain, twice = each_once(plain)
         lost += twice
         claim = object()
         self._begin_claim(claim)
@@ -171,7 +169,6 @@ class StepCore(StepLessee):
         if fairness == "round-robin":
             params["turn"] = self._turn
         else:
-            params["priorities"] = list(LEVELS)
             params["after"] = [0] * len(LEVELS) * len(queues) if from_start else self._marks.after(queues)
         if fairness == "weighted":
             params["draws"] = self._draws.take(limit)

@@ -54,7 +54,7 @@ class StepLessee:
         self.max_deliveries = max_deliveries
         self.lease = lease
         self._steps = None if steps is None else list(steps)
-        self._definitions = list(definitions)
+        self._definitions = list(definitions) or None
         self._worker_id = worker_id
         self.me = incarnation(worker_id)
         self._living = RLock()

@@ -71,8 +71,8 @@ OUTCOMES = {
 }
 COMPLETED = {"told_ids": [], "statuses": [], "results": [], "errors": [], "durations": []}
 CLAIM = {"me": "me", "queues": ["default"], "limit": 100, "namespace": ""}
-AFTER = {"priorities": list(range(10, -1, -1)), "after": [0] * 11}
-MARKED = {"priorities": list(range(10, -1, -1)), "after": [40_000] * 11}
+AFTER = {"after": [0] * 11}
+MARKED = {"after": [40_000] * 11}
 DRAWS = {"draws": [n / 100 for n in range(100)]}
 KNOWN = {"steps": [f"s{n}" for n in range(1, 501)]}
 SHARED = {"queues": ["shared"], "namespace": "mine"}

@@ -1,6 +1,6 @@
--- What was claimed; and without a workflow the ids of the tasks that could not be settled: they are few.
-SELECT c.id, c.workflow_id, c.run, c.step_name, c.namespace, c.queue, c.priority, c.input, c.prev_results, c.attempt,
-       c.deliveries, c.created_at, c.claimed_by, c.lease, c.concurrency_key, c.holds_seat, c.lane, c.definition
+-- What was claimed; and without a lease the ids of the tasks that could not be settled: they are few.
+SELECT c.id, c.lease, c.deliveries, c.concurrency_key, c.queue, c.priority, c.workflow_id, c.run, c.step_name, c.namespace,
+       c.input, c.prev_results, c.attempt, c.created_at, c.claimed_by, c.holds_seat, c.lane, c.definition
 FROM claimed c
 UNION ALL
 SELECT i.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL

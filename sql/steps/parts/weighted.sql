@@ -2,7 +2,7 @@
 -- priority + 1. `draws` are as many numbers from [0, 1) as tasks are wanted.
 work AS MATERIALIZED (
     SELECT l.priority, l.number, l.priority + 1 AS weight, sum(l.priority + 1) OVER (ORDER BY l.number) AS upto
-    FROM unnest(%(priorities)s::smallint[]) WITH ORDINALITY AS l (priority, number)
+    FROM unnest('{10,9,8,7,6,5,4,3,2,1,0}'::smallint[]) WITH ORDINALITY AS l (priority, number)
     WHERE EXISTS (
         SELECT
         FROM open s
