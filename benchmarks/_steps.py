@@ -68,9 +68,9 @@ class Steps:
         """Start anew with that many pending tasks, vacuumed and analyzed as autovacuum would have done."""
         self.raw.execute("TRUNCATE wf_step_queue")
         if not keep_history:
-            self.raw.execute("TRUNCATE wf_step_history")
+            self.raw.execute("TRUNCATE wf_step_history, wf_step_batches")
         self.fill_more(count, workflows=workflows)
-        self.raw.execute("VACUUM ANALYZE wf_step_queue, wf_step_history")
+        self.raw.execute("VACUUM ANALYZE wf_step_queue, wf_step_history, wf_step_batches")
 
     def fill_more(self, count: int, *, workflows: int | None = None, first: int = 0) -> None:
         """Add pending tasks, numbered from `first`."""
@@ -124,10 +124,7 @@ class Steps:
             "after": [mark if level == 5 else 0 for level in LEVELS],
             "ids": [row[0] for row in rows],
             "leases": [row[1] for row in rows],
-            "told_ids": None,
-            "statuses": None,
             "results": None,
-            "errors": None,
             "durations": None,
         }
 

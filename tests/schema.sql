@@ -42,6 +42,47 @@ CREATE TABLE wf_changes (
 );
 CREATE INDEX wf_changes_by_seq ON wf_changes USING btree (stream, seq, xid);
 CREATE INDEX wf_changes_by_xid ON wf_changes USING btree (stream, xid, seq);
+CREATE TYPE wf_completed_task (
+    id bigint,
+    run integer,
+    priority smallint,
+    attempt integer,
+    deliveries integer,
+    concurrency_limit integer,
+    created_at timestamp with time zone,
+    claimed_at timestamp with time zone,
+    duration interval,
+    workflow_id text,
+    step_name text,
+    namespace text,
+    concurrency_key text,
+    input json,
+    prev_results json,
+    result json
+);
+CREATE VIEW wf_finished_tasks (
+    id bigint,
+    run integer,
+    priority smallint,
+    status integer,
+    attempt integer,
+    deliveries integer,
+    concurrency_limit integer,
+    created_at timestamp with time zone,
+    claimed_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    duration interval,
+    claimed_by text,
+    queue text,
+    workflow_id text,
+    step_name text,
+    namespace text,
+    concurrency_key text,
+    input json,
+    prev_results json,
+    result json,
+    error json
+);
 CREATE TABLE wf_migrations (
     version integer NOT NULL,
     name text NOT NULL,
@@ -140,6 +181,17 @@ CREATE TABLE wf_step_attempts (
     duration interval,
     CONSTRAINT wf_step_attempts_pkey PRIMARY KEY (workflow, run, step_name, task_index, attempt_type, attempt)
 );
+CREATE TABLE wf_step_batches (
+    number integer NOT NULL,
+    completed_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    span int8range NOT NULL,
+    claimed_by text,
+    queue text NOT NULL,
+    ids bigint[] NOT NULL,
+    tasks wf_completed_task[] NOT NULL
+);
+CREATE INDEX wf_step_batches_by_age ON wf_step_batches USING brin (completed_at) WITH (autosummarize='true');
+CREATE INDEX wf_step_batches_by_id ON wf_step_batches USING gist (span);
 CREATE TABLE wf_step_history (
     id bigint NOT NULL,
     run integer NOT NULL,
@@ -200,7 +252,7 @@ CREATE TABLE wf_step_queue (
     definition text,
     waits_for text,
     CONSTRAINT wf_step_queue_pkey PRIMARY KEY (id)
-) WITH (fillfactor=50);
+) WITH (fillfactor=40);
 CREATE INDEX wf_step_queue_delayed ON wf_step_queue USING btree (available_at) WHERE (gate = 1);
 CREATE INDEX wf_step_queue_lanes ON wf_step_queue USING btree (queue COLLATE "POSIX", lane, priority DESC, id) WHERE (gate < 1);
 CREATE INDEX wf_step_queue_lanes_in_namespace ON wf_step_queue USING btree (namespace, queue COLLATE "POSIX", lane, priority DESC, id) WHERE ((gate < 1) AND (namespace IS NOT NULL));

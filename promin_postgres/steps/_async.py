@@ -40,6 +40,9 @@ from promin_postgres.steps._settings import (
     task_record,
 )
 
+_MIGRATIONS = ("0004_steps", "0006_steps_of_runs", "0010_completed_batches", "0011_room_for_claims")
+"""Those that make the tables of the step queue."""
+
 _ATTEMPTS = 10
 """How often `enqueue` meets a task that is gone when it looks, before it gives up."""
 
@@ -106,9 +109,9 @@ class AsyncPgStepQueue:
 
     @staticmethod
     def schema_sql(*, schema: str = "public", table_prefix: str = "wf_") -> str:
-        """The tables as SQL text, without a database. Source: sql/migrations/0004_steps.sql, 0006_steps_of_runs.sql."""
+        """The tables as SQL text, without a database. Source: sql/migrations, 0004, 0006, 0010 and 0011."""
         names = SqlNames(schema, table_prefix)
-        return "\n".join(names.fill(read_sql(f"migrations/{name}")[1]) for name in ("0004_steps", "0006_steps_of_runs"))
+        return "\n".join(names.fill(read_sql(f"migrations/{name}")[1]) for name in _MIGRATIONS)
 
     async def ensure_table(self) -> None:
         """Bring the schema up to date: for development and tests. In production run the migrations."""
@@ -260,8 +263,8 @@ class AsyncPgStepQueue:
     ) -> list[StepTask]:
         """`complete_many` and `claim` in one statement: one round trip, one wait for the disk.
 
-        Failures to be tried again, tasks with a concurrency key and tasks given by their ids take statements of their
-        own. Outcomes that came too late are logged as warnings; `complete_many` returns them.
+        Failures, tasks with a concurrency key, large ones and tasks given by their ids take statements of their own.
+        Outcomes that came too late are logged as warnings; `complete_many` returns them.
 
         Source: sql/steps/settle_and_claim.sql.
         """
@@ -339,14 +342,16 @@ class AsyncPgStepQueue:
 
         Args:
             older_than: Seconds or a timedelta.
-            batch: Tasks deleted in one transaction.
+            batch: Tasks deleted in one transaction, or a few more: those that were completed together go together.
         """
         age = timedelta(seconds=check_seconds("older_than", older_than))
         size = check_count("batch", batch, at_least=1)
         pruned = 0
-        while deleted := await self._core.sql.execute(sql.PRUNE, {"older_than": age, "batch": size}):
-            pruned += deleted
-        return pruned
+        while True:
+            ((deleted,),) = await self._core.sql.fetch_tuples(sql.PRUNE, {"older_than": age, "batch": size})
+            if not deleted:
+                return pruned
+            pruned += int(deleted)
 
     async def get(self, task_id: int) -> TaskRecord:
         """A task, wherever it stands.

@@ -17,9 +17,9 @@ from promin_postgres.steps._records import Fairness, StepTask
 from promin_postgres.steps._settings import (
     MAX_LIMIT,
     Settlement,
+    completions,
     each_once,
     fence,
-    outcomes,
     settlement,
     split,
 )
@@ -61,7 +61,7 @@ class AsyncStepCore(AsyncStepLessee):
     async def settle_and_claim(
         self, settlements: Sequence[Settlement], queues: Sequence[str], limit: int, fairness: Fairness
     ) -> tuple[list[StepTask], list[int]]:
-        """Settle, and lease the next: in one statement, but for tasks that are tried again or hold a seat.
+        """Settle, and lease the next: in one statement, but for what `split` sets aside.
 
         Returns the tasks, and the ids that could not be settled.
         """
@@ -173,7 +173,7 @@ class AsyncStepCore(AsyncStepLessee):
             params["draws"] = self._draws.take(limit)
         alone, fused = _CLAIMS[fairness]
         if settlements:
-            params |= fence(settlements) | outcomes(settlements)
+            params |= fence(settlements) | completions(settlements)
         rows = await self.sql.fetch_tuples(fused if settlements else alone, params)
         self._held.difference_update([one.id for one in settlements])
         lost = [row[0] for row in rows if row[1] is None]

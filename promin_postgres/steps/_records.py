@@ -45,6 +45,7 @@ class _Row(NamedTuple):
     concurrency_key: str | None
     queue: str
     priority: int
+    is_large: bool
     workflow_id: str
     run: int
     step_name: str

@@ -149,6 +149,7 @@ class Settlement(NamedTuple):
     concurrency_key: str | None
     queue: str | None
     priority: int | None
+    is_large: bool | None
     status: TaskStatus
     result: str | None
     error: str | None
@@ -158,8 +159,13 @@ class Settlement(NamedTuple):
 
 _COMPLETED = TaskStatus.COMPLETED
 _MICROSECOND = timedelta(microseconds=1)
-_KNOWN = 6
+_KNOWN = 7
 """How many columns of a task are needed to settle it."""
+
+_LARGE = 4_000
+"""Characters of a result that is not kept together with others (sql/steps/parts/is_large.sql)."""
+
+_UNKNOWN = (None,) * (_KNOWN - 1)
 
 _PLAIN = (_COMPLETED, None, None, None, None)
 """What most outcomes say: done."""
@@ -199,7 +205,7 @@ def settlement(
     duration: timedelta | None = None,
     retry_in: timedelta | None = None,
 ) -> Settlement:
-    known: tuple[Any, ...] = (task, None, None, None, None, None) if isinstance(task, int) else task[:_KNOWN]
+    known: tuple[Any, ...] = (task, *_UNKNOWN) if isinstance(task, int) else task[:_KNOWN]
     # As Settlement._make, at half the price.
     return tuple.__new__(Settlement, (*known, status, result, error, duration, retry_in))
 
@@ -241,10 +247,14 @@ def task_record(row: dict[str, Any]) -> TaskRecord:
 
 
 def split(settlements: Sequence[Settlement]) -> tuple[Sequence[Settlement], Sequence[Settlement]]:
-    """Those that are settled while the next are claimed; and those of tasks that are tried again, that may hold a seat,
-    or of which nobody knows."""
+    """Those that are settled while the next are claimed: completed, not large, and without a seat; and the rest."""
     rest = [
-        one for one in settlements if one.retry_in is not None or one.concurrency_key is not None or one.lease is None
+        one
+        for one in settlements
+        if one.status is not _COMPLETED
+        or one.concurrency_key is not None
+        or one.is_large is not False
+        or (one.result is not None and len(one.result) > _LARGE)
     ]
     if not rest:
         return settlements, ()
@@ -280,8 +290,21 @@ def outcomes(settlements: Sequence[Settlement]) -> dict[str, Any]:
         "statuses": _unless_none([None if one.status is _COMPLETED else int(one.status) for one in told]),
         "results": _unless_none([one.result for one in told]),
         "errors": _unless_none([one.error for one in told]),
-        "durations": _unless_none([None if one.duration is None else one.duration // _MICROSECOND for one in told]),
+        "durations": _durations(told),
     }
+
+
+def completions(settlements: Sequence[Settlement]) -> dict[str, Any]:
+    """What became of tasks that are completed, as settle_and_claim.sql takes it."""
+    return {
+        "results": _unless_none([one.result for one in settlements]),
+        "durations": _durations(settlements),
+    }
+
+
+def _durations(settlements: Sequence[Settlement]) -> list[int | None] | None:
+    """In microseconds."""
+    return _unless_none([None if one.duration is None else one.duration // _MICROSECOND for one in settlements])
 
 
 def _unless_none(values: list[Any]) -> list[Any] | None:

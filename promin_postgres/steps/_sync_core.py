@@ -18,9 +18,9 @@ from promin_postgres.steps._records import Fairness, StepTask
 from promin_postgres.steps._settings import (
     MAX_LIMIT,
     Settlement,
+    completions,
     each_once,
     fence,
-    outcomes,
     settlement,
     split,
 )
@@ -62,7 +62,7 @@ class StepCore(StepLessee):
     def settle_and_claim(
         self, settlements: Sequence[Settlement], queues: Sequence[str], limit: int, fairness: Fairness
     ) -> tuple[list[StepTask], list[int]]:
-        """Settle, and lease the next: in one statement, but for tasks that are tried again or hold a seat.
+        """Settle, and lease the next: in one statement, but for what `split` sets aside.
 
         Returns the tasks, and the ids that could not be settled.
         """
@@ -174,7 +174,7 @@ class StepCore(StepLessee):
             params["draws"] = self._draws.take(limit)
         alone, fused = _CLAIMS[fairness]
         if settlements:
-            params |= fence(settlements) | outcomes(settlements)
+            params |= fence(settlements) | completions(settlements)
         rows = self.sql.fetch_tuples(fused if settlements else alone, params)
         self._held.difference_update([one.id for one in settlements])
         lost = [row[0] for row in rows if row[1] is None]

@@ -6,7 +6,7 @@
 -- A claim that is lost in a crash of the server only makes tasks pending again, so it does not wait for the disk.
 WITH {{steps/parts/open}}, {{steps/parts/strict}}
 {{steps/parts/lease}}
-WHERE q.id = ANY (ARRAY(
+WHERE q.ctid = ANY (ARRAY(
     {{steps/parts/pick}}
 ))
   AND (SELECT set_config('synchronous_commit', 'off', true)) IS NOT NULL

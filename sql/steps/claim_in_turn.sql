@@ -1,7 +1,7 @@
 -- Lease tasks of one queue so that its workflows take turns. See claim.
 WITH RECURSIVE {{steps/parts/open}}, {{steps/parts/walk}}
 {{steps/parts/lease}}
-WHERE q.id = ANY (ARRAY(
+WHERE q.ctid = ANY (ARRAY(
     {{steps/parts/pick_in_turn}}
 ))
   AND (SELECT set_config('synchronous_commit', 'off', true)) IS NOT NULL

@@ -12,3 +12,10 @@ SELECT h.id, h.workflow_id, h.run, h.step_name, h.namespace, h.queue, h.priority
        h.completed_at, h.duration, h.claimed_by, h.concurrency_key, h.concurrency_limit
 FROM {prefix}step_history h
 WHERE h.id = %(id)s::bigint
+UNION ALL
+SELECT t.id, t.workflow_id, t.run, t.step_name, t.namespace, b.queue, t.priority, 4 /* COMPLETED */, t.attempt,
+       t.deliveries, t.input::text, t.prev_results::text, t.result::text, NULL, t.created_at, NULL, t.claimed_at,
+       b.completed_at, t.duration, b.claimed_by, t.concurrency_key, t.concurrency_limit
+FROM {prefix}step_batches b
+CROSS JOIN LATERAL unnest(b.tasks) AS t
+WHERE b.span @> %(id)s::bigint AND b.ids @> ARRAY[%(id)s::bigint] AND t.id = %(id)s::bigint

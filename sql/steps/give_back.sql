@@ -1,7 +1,6 @@
 -- Give leased tasks back, to wait again at their places, after a delay if asked, with their seats; and ring.
 --
 -- `attempts` is added to the attempt of each, `deliveries` taken off: a failure counts, what was not begun does not.
--- `ids` are sorted and each is there once: see settled.
 WITH given AS MATERIALIZED (
     SELECT g.id, g.lease, g.delay, g.attempts, g.deliveries, g.error
     FROM unnest(
@@ -11,9 +10,7 @@ WITH given AS MATERIALIZED (
 ), seated AS MATERIALIZED (
     SELECT q.id, q.holds_seat
     FROM {prefix}step_queue q
-    WHERE q.id = ANY (%(ids)b::bigint[]) AND q.claimed_by = %(me)s::text
-      AND q.lease = (%(leases)b::integer[])[width_bucket(q.id, %(ids)b::bigint[])]
-      AND EXISTS (SELECT FROM {prefix}workers w WHERE w.id = %(me)s::text AND w.expires_at > clock_timestamp())
+    WHERE {{steps/parts/ours}}
     ORDER BY q.id
     FOR UPDATE
 ), back AS (

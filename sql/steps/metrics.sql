@@ -13,6 +13,10 @@ FROM (
            count(*) FILTER (WHERE h.status = 5 /* FAILED */), count(*) FILTER (WHERE h.status = 9 /* DEAD */), NULL
     FROM {prefix}step_history h
     GROUP BY h.queue
+    UNION ALL
+    SELECT b.queue, 0, 0, sum(b.number), 0, 0, NULL
+    FROM {prefix}step_batches b
+    GROUP BY b.queue
 ) AS c
 GROUP BY c.queue
 ORDER BY c.queue

@@ -1,7 +1,7 @@
 -- Settle tasks and lease the next ones, as settle and claim_weighted do: one round trip, and one wait for the disk.
-WITH {{steps/parts/settled}}, {{steps/parts/open}}, {{steps/parts/weighted}}, claimed AS (
+WITH {{steps/parts/completed}}, {{steps/parts/open}}, {{steps/parts/weighted}}, claimed AS (
     {{steps/parts/lease}}
-    WHERE q.id = ANY (ARRAY(
+    WHERE q.ctid = ANY (ARRAY(
         {{steps/parts/pick}}
     ))
     RETURNING {{steps/parts/leased}}

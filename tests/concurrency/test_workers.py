@@ -42,7 +42,7 @@ def test_everything_is_done_once_when_connections_are_terminated(kit: Kit, caplo
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '/* steps/%'"
             )
-        until(lambda: kit.execute("SELECT count(*) FROM wf_step_history") == [(4000,)], timeout=40)
+        until(lambda: kit.execute("SELECT count(*) FROM wf_finished_tasks") == [(4000,)], timeout=40)
         until(lambda: worker.health().connected)
         late = kit.enqueue("count", run=2)
         until(lambda: kit.status(late[0]) == "COMPLETED")
@@ -73,7 +73,7 @@ def test_a_worker_goes_on_when_the_server_restarts(twin: Twin, how: str) -> None
 
 def _completed(kit: Kit) -> int:
     try:
-        return int(kit.execute("SELECT count(*) FROM wf_step_history")[0][0])
+        return int(kit.execute("SELECT count(*) FROM wf_finished_tasks")[0][0])
     except psycopg.OperationalError:
         return -1
 
@@ -131,7 +131,7 @@ def test_no_more_run_of_a_key_than_its_limit_allows(kit: Kit, tasks: int) -> Non
     with ExitStack() as workers:
         for _ in range(8):
             workers.enter_context(kit.working({"limited": limited}))
-        until(lambda: kit.execute("SELECT count(*) FROM wf_step_history") == [(tasks,)], timeout=800, every=0.1)
+        until(lambda: kit.execute("SELECT count(*) FROM wf_finished_tasks") == [(tasks,)], timeout=800, every=0.1)
     assert all(most[name] <= limits[name] for name in names), most
     assert most["three"] == 3
     assert kit.execute("SELECT sum(taken)::int FROM wf_step_limits") == [(0,)]

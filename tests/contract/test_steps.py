@@ -344,16 +344,54 @@ def test_prune_forgets_the_old_and_keeps_the_dead(new_steps, watch):
     queue = new_steps(max_deliveries=1)
     queue.enqueue_many(some(8))
     tasks = queue.claim(queues=DEFAULT, limit=8)
-    queue.complete_many(Completed(task) for task in tasks[:6])
+    for some_of_them in (tasks[:1], tasks[1:2], tasks[2:5], tasks[5:6]):
+        queue.complete_many(Completed(task) for task in some_of_them)
     queue.fail(tasks[6], error="no")
     queue.fail(tasks[7], error="no", retry_in=0)
     assert queue.prune(older_than=3600) == 0
-    watch.execute("UPDATE wf_step_history SET completed_at = completed_at - interval '2 hours' WHERE id <> %s",
-                  [tasks[0].id])  # fmt: skip
+    for table in ("history", "batches"):
+        watch.execute(f"UPDATE wf_step_{table} SET completed_at = completed_at - interval '2 hours'")
+    watch.execute("UPDATE wf_step_batches SET completed_at = now() WHERE %s = ANY (ids)", [tasks[0].id])
     assert queue.prune(older_than=timedelta(hours=1), batch=2) == 6
     assert counts(queue) == (0, 0, 1, 0, 1)
     with pytest.raises(NotFound):
         queue.get(tasks[1].id)
+
+
+def test_what_is_finished_is_found_one_by_one(steps, watch):
+    """Whatever was settled with it: in batches whose ids overlap, in several queues, too large for a batch, failed."""
+    steps.enqueue_many(some(6))
+    large = steps.enqueue("w", "large", input="x" * 50_000)
+    results = steps.enqueue("w", "results")
+    other = steps.enqueue("v", "s", queue="other")
+    tasks = {task.id: task for task in steps.claim(queues=[*DEFAULT, "other"], limit=20)}
+    small = sorted(tasks)[:6]
+    steps.complete_many(Completed(tasks[i], result=i, duration=2) for i in (small[0], small[5], large, other))
+    steps.complete_many(
+        [*(Completed(tasks[i]) for i in small[1:4]), Failed(tasks[small[4]], error="no"),
+         Completed(tasks[results], result="y" * 50_000)]
+    )  # fmt: skip
+    for task_id, task in tasks.items():
+        record = steps.get(task_id)
+        status = TaskStatus.FAILED if task_id == small[4] else TaskStatus.COMPLETED
+        result = task_id if task_id in (small[0], small[5], large, other) else None
+        assert (record.id, record.status, record.queue, record.step_name) == (
+            task_id,
+            status,
+            task.queue,
+            task.step_name,
+        )
+        assert (record.input, record.created_at, record.claimed_by) == (task.input, task.created_at, steps.worker_id)
+        assert record.result == ("y" * 50_000 if task_id == results else result)
+        assert (record.error is not None) is (task_id == small[4])
+        assert (record.duration == timedelta(seconds=2)) is (result is not None)
+        assert record.claimed_at < record.completed_at
+    assert watch.execute("SELECT count(*) FROM wf_step_batches").fetchone() == (3,)
+    rows = watch.execute("SELECT id, status FROM wf_finished_tasks ORDER BY id").fetchall()
+    assert rows == [(task_id, 5 if task_id == small[4] else 4) for task_id in sorted(tasks)]
+    counts_of_both = steps.metrics()
+    assert (counts_of_both["default"].completed, counts_of_both["default"].failed) == (7, 1)
+    assert counts_of_both["other"].completed == 1
 
 
 def test_get_tells_where_a_task_stands(steps):

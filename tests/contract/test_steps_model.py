@@ -20,7 +20,7 @@ SUITE_RUNS = "async"
 MAX_DELIVERIES = 3
 LONG = 3600
 LIMIT = 2
-TABLES = "wf_step_queue, wf_step_history, wf_workers, wf_step_limits, wf_paused_queues"
+TABLES = "wf_step_queue, wf_step_history, wf_step_batches, wf_workers, wf_step_limits, wf_paused_queues"
 FAIRNESS = ["strict-priority", "round-robin", "weighted"]
 
 

@@ -118,7 +118,7 @@ def test_a_chain_is_carried_to_its_end(twin_storage: Any, hand: Hand, promin_dsn
         (name, 1, StepStatus.COMPLETED, "hand") for name in "abc"
     ]
     assert query(promin_dsn, "SELECT count(*) FROM wf_step_queue") == [(0,)]
-    assert query(promin_dsn, "SELECT count(*) FROM wf_step_history") == [(0,)]
+    assert query(promin_dsn, "SELECT count(*) FROM wf_finished_tasks") == [(0,)]
 
 
 def test_a_join_waits_for_all_and_comes_once(twin_storage: Any, hand: Hand) -> None:

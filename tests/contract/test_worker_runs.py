@@ -45,7 +45,7 @@ def test_steps_one_after_the_other(runs: Runs) -> None:
     assert all(step.duration < timedelta(seconds=5) for step in state.steps.values())
     assert runs.attempts("w", "b") == ["COMPLETED"]
     assert (worker.health().completed, runs.left()) == (3, 0)
-    assert runs.query("SELECT count(*) FROM wf_step_history") == [(0,)]
+    assert runs.query("SELECT count(*) FROM wf_finished_tasks") == [(0,)]
 
 
 def test_a_diamond_joins_once_with_both_results(runs: Runs) -> None:

@@ -71,10 +71,10 @@ def test_claimers_killed_at_random(promin_dsn, tasks, kills):
                 claimer.wait()
         counts = queue.metrics()["default"]
         assert (counts.completed, counts.failed, counts.dead) == (tasks, 0, 0)
-        assert watch.execute("SELECT count(*) FROM wf_step_history WHERE attempt > 2").fetchone() == (0,)
+        assert watch.execute("SELECT count(*) FROM wf_finished_tasks WHERE attempt > 2").fetchone() == (0,)
         assert watch.execute("SELECT taken FROM wf_step_limits").fetchall() == [(0,)]
         # What a claimer held when it was killed is delivered once more: five tasks at most, and those to be settled.
-        again = watch.execute("SELECT sum(deliveries - attempt) FROM wf_step_history").fetchone()[0]
+        again = watch.execute("SELECT sum(deliveries - attempt) FROM wf_finished_tasks").fetchone()[0]
         assert again <= kills * 5
 
 

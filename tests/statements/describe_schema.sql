@@ -38,6 +38,8 @@ object AS (
             CASE
                 WHEN r.relkind = 'r' AND r.relpersistence = 'u' THEN 'UNLOGGED TABLE'
                 WHEN r.relkind = 'r' THEN 'TABLE'
+                WHEN r.relkind = 'c' THEN 'TYPE'
+                WHEN r.relkind = 'v' THEN 'VIEW'
                 ELSE 'RELATION OF KIND ' || r.relkind::text
             END,
             r.relname,

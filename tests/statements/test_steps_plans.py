@@ -34,6 +34,14 @@ INSERT INTO wf_step_history (
 )
 SELECT -n, 1, 5, 4, 1, 1, now(), 'default', 'w' || n, 's' FROM generate_series(1, 50000) AS n
 """
+BATCHES = """
+INSERT INTO wf_step_batches (number, span, claimed_by, queue, ids, tasks)
+SELECT 100, int8range(min(n), max(n), '[]'), 'me', 'default', array_agg(n), array_agg(
+    ROW(n, 1, 5, 1, 1, NULL, now(), now(), NULL, 'w' || n, 's', NULL, NULL, NULL, NULL, NULL)::wf_completed_task
+)
+FROM generate_series(-100000, -50001) AS n
+GROUP BY n / 100
+"""
 
 
 def load(connection):
@@ -58,6 +66,7 @@ def load(connection):
     connection.execute("INSERT INTO wf_step_limits SELECT 'k' || n, 1000, 100, 1 FROM generate_series(0, 9) AS n")
     connection.execute("INSERT INTO wf_step_limits SELECT 'key' || n, 10, 9, 1 FROM generate_series(0, 99) AS n")
     connection.execute(HISTORY)
+    connection.execute(BATCHES)
 
 
 IDS = list(range(1, 101))
@@ -70,6 +79,7 @@ OUTCOMES = {
     "durations": [7] * 100,
 }
 COMPLETED = {"told_ids": [], "statuses": [], "results": [], "errors": [], "durations": []}
+TOGETHER = {"results": ["1"] * 100, "durations": [7] * 100}
 CLAIM = {"me": "me", "queues": ["default"], "limit": 100, "namespace": ""}
 AFTER = {"after": [0] * 11}
 MARKED = {"after": [40_000] * 11}
@@ -98,11 +108,11 @@ CASES = {
     "settle": (sql.SETTLE, FENCE | OUTCOMES, 3_000),
     "settle without more to say": (sql.SETTLE, FENCE | COMPLETED, 3_000),
     "settle with seats": (sql.SETTLE_SEATED, FENCE | OUTCOMES, 4_000),
-    "settle and claim": (sql.SETTLE_AND_CLAIM, CLAIM | FENCE | OUTCOMES | MARKED, 6_000),
-    "settle and claim of steps": (sql.SETTLE_AND_CLAIM, CLAIM | FENCE | OUTCOMES | AFTER | KNOWN, 10_000),
+    "settle and claim": (sql.SETTLE_AND_CLAIM, CLAIM | FENCE | TOGETHER | MARKED, 6_000),
+    "settle and claim of steps": (sql.SETTLE_AND_CLAIM, CLAIM | FENCE | TOGETHER | AFTER | KNOWN, 10_000),
     "settle and claim in turn": (
-        sql.SETTLE_AND_CLAIM_IN_TURN, CLAIM | FENCE | OUTCOMES | {"queues": ["turns"], "turn": 0}, 8_000),
-    "settle and claim weighted": (sql.SETTLE_AND_CLAIM_WEIGHTED, CLAIM | FENCE | OUTCOMES | MARKED | DRAWS, 8_000),
+        sql.SETTLE_AND_CLAIM_IN_TURN, CLAIM | FENCE | TOGETHER | {"queues": ["turns"], "turn": 0}, 8_000),
+    "settle and claim weighted": (sql.SETTLE_AND_CLAIM_WEIGHTED, CLAIM | FENCE | TOGETHER | MARKED | DRAWS, 8_000),
     "give back": (sql.GIVE_BACK, FENCE | BACK | BELL, 4_000),
     "admit": (sql.ADMIT, {"me": "me", "ids": IDS}, 5_000),
     "unpark some": (sql.UNPARK, {"keys": ["key1", "key2"]}, 500),
@@ -112,7 +122,8 @@ CASES = {
         sql.FIND_UNFINISHED,
         {"workflow_ids": [f"p5-{n}" for n in IDS], "runs": [1] * 100, "step_names": [f"s{n}" for n in IDS]}, 1_000),
     "find leased": (sql.FIND_LEASED, {"me": "me", "ids": IDS}, 1_000),
-    "get": (sql.GET, {"id": 7}, 10),
+    "get": (sql.GET, {"id": 7}, 100),  # what was explained and rolled back before is still in the index
+    "get what was completed": (sql.GET, {"id": -70_000}, 300),
     "retire": (sql.RETIRE, {"me": "me"}, 50),
 }  # fmt: skip
 

@@ -1,11 +1,11 @@
 -- The tasks to lease: of each level as many as it may give, the oldest of all queues; as many levels as it takes.
-SELECT p.id
+SELECT p.spot
 FROM levels l
 CROSS JOIN LATERAL (
-    SELECT c.id
+    SELECT c.id, c.spot
     FROM open s
     CROSS JOIN LATERAL (
-        SELECT t.id
+        SELECT t.id, t.ctid AS spot
         FROM {prefix}step_queue t
         WHERE {{steps/parts/behind_mark}}
           AND {{steps/parts/free}}

@@ -1,10 +1,10 @@
 -- The tasks to lease: the first of each workflow, then the second of each, and so on.
-SELECT p.id
+SELECT p.spot
 FROM walk w
 CROSS JOIN LATERAL (
-    SELECT c.id, row_number() OVER () AS place
+    SELECT c.spot, row_number() OVER () AS place
     FROM (
-        SELECT t.id
+        SELECT t.ctid AS spot
         FROM {prefix}step_queue t
         WHERE t.gate < 1 AND (t.queue COLLATE "POSIX", t.lane) >= (w.queue, w.lane)
           AND (t.queue COLLATE "POSIX", t.lane) <= (w.queue, w.lane)
