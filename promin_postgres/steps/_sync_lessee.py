@@ -17,11 +17,13 @@ from promin_postgres.steps import _statements as sql
 from promin_postgres.steps._marks import Marks
 from promin_postgres.steps._settings import (
     Settlement,
+    completions,
     each_once,
     fence,
     incarnation,
     missing,
     outcomes,
+    split,
     step_names,
 )
 
@@ -150,8 +152,10 @@ class StepLessee:
 
     def _settle(self, settlements: Sequence[Settlement]) -> set[int]:
         keys = {one.concurrency_key for one in settlements if one.concurrency_key is not None}
-        params = {"me": self.me} | fence(settlements) | outcomes(settlements)
-        rows = self.sql.fetch_tuples(sql.SETTLE_SEATED if keys else sql.SETTLE, params)
+        _, rest = split(settlements)
+        statement = sql.SETTLE_SEATED if keys else sql.SETTLE if rest else sql.COMPLETE
+        params = {"me": self.me} | fence(settlements) | (outcomes(settlements) if rest else completions(settlements))
+        rows = self.sql.fetch_tuples(statement, params)
         self._held.difference_update(params["ids"])
         if keys:
             self.unpark(sorted(keys))

@@ -106,6 +106,7 @@ CASES = {
     "claim one in turn": (sql.CLAIM_IN_TURN, CLAIM | {"queues": ["turns"], "turn": 0, "limit": 1}, 400),
     "claim in turn in a namespace": (sql.CLAIM_IN_TURN, CLAIM | SHARED | {"turn": 0}, 5_000),
     "settle": (sql.SETTLE, FENCE | OUTCOMES, 3_000),
+    "complete": (sql.COMPLETE, FENCE | TOGETHER, 3_000),
     "settle without more to say": (sql.SETTLE, FENCE | COMPLETED, 3_000),
     "settle with seats": (sql.SETTLE_SEATED, FENCE | OUTCOMES, 4_000),
     "settle and claim": (sql.SETTLE_AND_CLAIM, CLAIM | FENCE | TOGETHER | MARKED, 6_000),
