@@ -30,6 +30,8 @@ _PART = re.compile(r"\{\{([a-z_/]+)\}\}")
 _INDENT = re.compile(r"\n +")
 _PARAMETER = re.compile(r"%(?:%|\((\w+)\)[sbt])")
 _MAX_IDENTIFIER = 63
+_CALM = 30
+"""Seconds."""
 
 
 def sql_root() -> Traversable:
@@ -61,12 +63,22 @@ class Statement:
     connection breaks and nobody can tell whether the first one arrived. `prepare` False has it planned at each
     execution; None leaves that to psycopg. `ages` has it planned anew each second: a plan that suited a table when it
     was empty reads the whole of it when it is full, and planning costs as much as running where the work is small.
+    `calm` has that done each half minute only.
     """
 
-    __slots__ = ("_parameters", "ages", "idempotent", "name", "prepare")
+    __slots__ = ("_parameters", "ages", "calm", "idempotent", "name", "prepare")
 
-    def __init__(self, name: str, *, idempotent: bool = False, prepare: bool | None = None, ages: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        idempotent: bool = False,
+        prepare: bool | None = None,
+        ages: bool = False,
+        calm: bool = False,
+    ) -> None:
         self.name = name
+        self.calm = calm
         self.idempotent = idempotent
         self.prepare = prepare
         self.ages = ages
@@ -87,7 +99,7 @@ class Statement:
 class SqlNames:
     """The identifiers that statements are rendered with, and what was rendered so far."""
 
-    __slots__ = ("_of_second", "_rendered", "_tokens", "extra", "schema", "table_prefix")
+    __slots__ = ("_of_age", "_rendered", "_tokens", "extra", "schema", "table_prefix")
 
     def __init__(
         self, schema: str = "public", table_prefix: str = "wf_", extra: Mapping[str, sql.Composable] | None = None
@@ -103,7 +115,7 @@ class SqlNames:
             **{token: value.as_string(None) for token, value in self.extra.items()},
         }
         self._rendered: dict[str, bytes] = {}
-        self._of_second: dict[str, tuple[int, bytes]] = {}
+        self._of_age: dict[Statement, tuple[int, bytes]] = {}
 
     def render(self, statement: Statement) -> bytes:
         """The text of a statement, ready for a cursor. Byte-stable, so that psycopg prepares it."""
@@ -114,17 +126,17 @@ class SqlNames:
             # psycopg parses a text of more than 4,096 characters at every execution.
             body = _INDENT.sub("\n", body)
             rendered = self._rendered[statement.name] = f"/* {statement.name} */\n{body}".encode()
-        return self._aged(statement.name, rendered) if statement.ages else rendered
+        return self._aged(statement, rendered) if statement.ages else rendered
 
-    def _aged(self, name: str, rendered: bytes) -> bytes:
+    def _aged(self, statement: Statement, rendered: bytes) -> bytes:
         """The text of this second: psycopg prepares by the text, so that with another one the plan is another.
 
         Within a second it is the same object, whose hash is known: it is looked up by it several times.
         """
-        second = int(time.monotonic())
-        known = self._of_second.get(name)
-        if known is None or known[0] != second:
-            known = self._of_second[name] = second, b"%b /* %d */" % (rendered, second)
+        age = int(time.monotonic() / (_CALM if statement.calm else 1))
+        known = self._of_age.get(statement)
+        if known is None or known[0] != age:
+            known = self._of_age[statement] = age, b"%b /* %d */" % (rendered, age)
         return known[1]
 
     def fill(self, text: str, *, double_percent: bool = False) -> str:

@@ -29,6 +29,11 @@ class Start:
         return self.clock() >= self._next_start
 
     @property
+    def is_overdue(self) -> bool:
+        """Whether it has been put off for long enough."""
+        return self.clock() >= self._next_start + _AT_MOST
+
+    @property
     def due_in(self) -> float:
         """Seconds until it is."""
         return max(self._next_start - self.clock(), 0.0)

@@ -12,6 +12,8 @@ from _twins import Twin
 
 from promin_postgres._watermark import Start
 from promin_postgres.steps import AsyncPgStepQueue, NewTask, PgStepQueue, StepTask
+from promin_postgres.steps._async_core import AsyncStepCore
+from promin_postgres.steps._sync_core import StepCore
 
 
 @pytest.fixture
@@ -23,6 +25,25 @@ def new_steps(twin: Twin, twin_db: Any) -> Callable[..., Any]:
 @pytest.fixture
 def steps(new_steps: Callable[..., Any]) -> Any:
     return new_steps()
+
+
+@pytest.fixture
+def new_core(twin: Twin, twin_db: Any) -> Callable[..., Any]:
+    """A claimer as a worker is one."""
+
+    def make(**known: Any) -> Any:
+        return twin.pick(StepCore, AsyncStepCore)(
+            twin_db,
+            worker_id=None,
+            namespace=None,
+            schema=None,
+            table_prefix=None,
+            max_deliveries=2,
+            lease=30.0,
+            **known,
+        )
+
+    return make
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ class AsyncStepCore(AsyncStepLessee):
         self.exhausted = False
         """Whether the last look was one from the start, and found nothing."""
         self._start = Start()
+        self._is_calm = False
         self._turn = somewhere()
         self._draws = Draws()
         self._first_queue = 0
@@ -59,11 +60,18 @@ class AsyncStepCore(AsyncStepLessee):
         self._start.reset()
 
     async def settle_and_claim(
-        self, settlements: Sequence[Settlement], queues: Sequence[str], limit: int, fairness: Fairness
+        self,
+        settlements: Sequence[Settlement],
+        queues: Sequence[str],
+        limit: int,
+        fairness: Fairness,
+        *,
+        rung: bool = False,
     ) -> tuple[list[StepTask], list[int]]:
         """Settle, and lease the next: in one statement, but for what `split` sets aside.
 
-        Returns the tasks, and the ids that could not be settled.
+        Returns the tasks, and the ids that could not be settled. When the bell has `rung`, what it rang for is most
+        likely behind the marks, where it is found a round trip earlier.
         """
         await self.live()
         plain, rest = split(settlements)
@@ -73,7 +81,7 @@ class AsyncStepCore(AsyncStepLessee):
         claim = object()
         await self._begin_claim(claim)
         try:
-            tasks, late = await self._claim(queues, limit, fairness, plain)
+            tasks, late = await self._claim(queues, limit, fairness, plain, rung=rung)
         except BaseException:
             now = time.monotonic()
             self._doubts = [now, now + self.lease]  # again, because the server may still be at it
@@ -100,7 +108,13 @@ class AsyncStepCore(AsyncStepLessee):
         return bool(self._doubts) and time.monotonic() >= self._doubts[0]
 
     async def _claim(
-        self, queues: Sequence[str], limit: int, fairness: Fairness, settlements: Sequence[Settlement]
+        self,
+        queues: Sequence[str],
+        limit: int,
+        fairness: Fairness,
+        settlements: Sequence[Settlement],
+        *,
+        rung: bool,
     ) -> tuple[list[StepTask], list[int]]:
         turns = [list(queues)]
         if fairness == "round-robin":
@@ -109,7 +123,7 @@ class AsyncStepCore(AsyncStepLessee):
         tasks: list[StepTask] = []
         lost: list[int] = []
         for number, turn in enumerate(turns):
-            found, late = await self._look(turn, limit - len(tasks), fairness, () if number else settlements)
+            found, late = await self._look(turn, limit - len(tasks), fairness, () if number else settlements, rung=rung)
             tasks += found
             lost += late
             if len(tasks) >= limit:
@@ -118,10 +132,16 @@ class AsyncStepCore(AsyncStepLessee):
         return tasks, lost
 
     async def _look(
-        self, queues: Sequence[str], limit: int, fairness: Fairness, settlements: Sequence[Settlement]
+        self,
+        queues: Sequence[str],
+        limit: int,
+        fairness: Fairness,
+        settlements: Sequence[Settlement],
+        *,
+        rung: bool,
     ) -> tuple[list[StepTask], list[int]]:
         lost: list[int] = []
-        from_start = self._start.is_due
+        from_start = self._start.is_overdue if rung else self._start.is_due
         wanted = limit
         while True:
             began = self._start.clock()
@@ -171,14 +191,17 @@ class AsyncStepCore(AsyncStepLessee):
             params["after"] = [0] * len(LEVELS) * len(queues) if from_start else self._marks.after(queues)
         if fairness == "weighted":
             params["draws"] = self._draws.take(limit)
-        alone, fused = _CLAIMS[fairness]
+        busy, calm, settling = _CLAIMS[fairness]
+        statement = calm if self._is_calm else busy
         if settlements:
             params |= fence(settlements) | completions(settlements)
-        rows = await self.sql.fetch_tuples(fused if settlements else alone, params)
+            statement = settling
+        rows = await self.sql.fetch_tuples(statement, params)
         self._held.difference_update([one.id for one in settlements])
         lost = [row[0] for row in rows if row[1] is None]
         # As StepTask._make, which takes three times as long.
         claimed = by_priority([tuple.__new__(StepTask, row) for row in rows if row[1] is not None])
+        self._is_calm = len(claimed) < limit
         if fairness != "round-robin":
             self._marks.looked(
                 claimed,
@@ -221,9 +244,9 @@ class AsyncStepCore(AsyncStepLessee):
             await self.unpark(None)
 
 
-_CLAIMS: Mapping[str, tuple[Statement, Statement]] = {
-    "strict-priority": (sql.CLAIM, sql.SETTLE_AND_CLAIM),
-    "round-robin": (sql.CLAIM_IN_TURN, sql.SETTLE_AND_CLAIM_IN_TURN),
-    "weighted": (sql.CLAIM_WEIGHTED, sql.SETTLE_AND_CLAIM_WEIGHTED),
+_CLAIMS: Mapping[str, tuple[Statement, Statement, Statement]] = {
+    "strict-priority": (sql.CLAIM, sql.CALM_CLAIM, sql.SETTLE_AND_CLAIM),
+    "round-robin": (sql.CLAIM_IN_TURN, sql.CALM_CLAIM_IN_TURN, sql.SETTLE_AND_CLAIM_IN_TURN),
+    "weighted": (sql.CLAIM_WEIGHTED, sql.CALM_CLAIM_WEIGHTED, sql.SETTLE_AND_CLAIM_WEIGHTED),
 }
-"""Each policy: the statement that claims, and the one that settles as well."""
+"""Each policy: the statement that claims, the same for a calm claimer, and the one that settles as well."""

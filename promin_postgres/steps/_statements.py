@@ -1,7 +1,8 @@
 """The statements of the step queue.
 
 Those that pick rows age: see Statement. Those that a busy claimer sends are prepared at once, because planning one
-takes as long as running it.
+takes as long as running it. Those that a calm one sends, who finds less than he asks for, are planned anew less often:
+a plan for a queue that is nearly empty has him look once through all of it when it is not so any more.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 from promin_postgres._statement import Statement
 
 ADMIT = Statement("steps/admit", ages=True)
+CALM_CLAIM = Statement("steps/claim", ages=True, prepare=True, calm=True)
+CALM_CLAIM_IN_TURN = Statement("steps/claim_in_turn", ages=True, prepare=True, calm=True)
+CALM_CLAIM_WEIGHTED = Statement("steps/claim_weighted", ages=True, prepare=True, calm=True)
 CLAIM = Statement("steps/claim", ages=True, prepare=True)
 CLAIM_IN_TURN = Statement("steps/claim_in_turn", ages=True, prepare=True)
 CLAIM_WEIGHTED = Statement("steps/claim_weighted", ages=True, prepare=True)

@@ -199,12 +199,15 @@ class AsyncShift:
 
     async def _claim(self, began: float) -> None:
         desk, core, settings = self.desk, self._core, self._settings
+        rung = self._alarm.rung
         self._alarm.clear()
         self._alarm.rung = False
         if desk.is_last_look:
             core.look_from_start()
         asked = time.monotonic()
-        tasks, lost = await core.settle_and_claim(desk.outcomes, settings.queues, desk.room, settings.fairness)
+        tasks, lost = await core.settle_and_claim(
+            desk.outcomes, settings.queues, desk.room, settings.fairness, rung=rung
+        )
         core.warn_of_lost(desk.settled(lost))
         took = time.monotonic() - asked
         desk.claimed(tasks, took=took, next_in=core.next_in, exhausted=core.exhausted)

@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
-from _tasks import names, new_steps, some, steps, watch
-from _twins import Twin
+from _tasks import names, new_core, new_steps, some, steps, watch
 
 from promin_postgres.steps import NewTask
-from promin_postgres.steps._async_core import AsyncStepCore
-from promin_postgres.steps._sync_core import StepCore
 
-__all__ = ["new_steps", "steps", "watch"]
+__all__ = ["new_core", "new_steps", "steps", "watch"]
 
 DEFAULT = ["default"]
 FAIRNESS = ["strict-priority", "round-robin", "weighted"]
-
-
-@pytest.fixture
-def new_core(twin: Twin, twin_db: Any) -> Iterator[Callable[..., Any]]:
-    """A claimer as a worker is one."""
-
-    def make(**known: Any) -> Any:
-        return twin.pick(StepCore, AsyncStepCore)(
-            twin_db,
-            worker_id=None,
-            namespace=None,
-            schema=None,
-            table_prefix=None,
-            max_deliveries=2,
-            lease=30.0,
-            **known,
-        )
-
-    return make
 
 
 def belongs(watch: psycopg.Connection[Any], step: str, definition: str) -> None:
