@@ -28,18 +28,19 @@ def backlog(steps: Steps, waiting: int, count: int) -> float:
         steps.fill(waiting + count)
     else:
         steps.fill_more(waiting + count - found[0], first=found[1])
-        steps.raw.execute("VACUUM ANALYZE wf_step_queue, wf_step_history")
+        steps.raw.execute("VACUUM ANALYZE wf_step_queue, wf_step_history, wf_step_batches")
     return steps.drain(count, BATCH)
 
 
 def history(steps: Steps, finished: int, count: int) -> float:
     """With that many finished tasks, made once: a round adds few."""
-    found = steps.raw.execute("SELECT count(*) FROM wf_step_history").fetchone()
+    found = steps.raw.execute("SELECT COALESCE(sum(number), 0) FROM wf_step_batches").fetchone()
     if finished and found is not None and found[0] < finished:
         steps.raw.execute(
-            "INSERT INTO wf_step_history (id, run, priority, status, attempt, deliveries, created_at, claimed_at,"
-            " queue, workflow_id, step_name) SELECT -n, 1, 5, 4, 1, 1, now(), now(), 'default', 'wf-' || n, 'step'"
-            " FROM generate_series(1, %s) AS n",
+            "INSERT INTO wf_step_batches (number, span, queue, ids, tasks)"
+            " SELECT count(*), int8range(min(-n), max(-n), '[]'), 'default', array_agg(-n), array_agg(ROW(-n, 1, 5, 1,"
+            " 1, NULL, now(), now(), NULL, 'wf-' || n, 'step', NULL, NULL, NULL, NULL, NULL)::wf_completed_task)"
+            " FROM generate_series(1, %s) AS n GROUP BY n / 100",
             [finished],
         )
     steps.fill(count, keep_history=finished > 0)

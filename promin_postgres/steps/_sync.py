@@ -53,7 +53,7 @@ class PgStepQueue:
 
     Delivery is at least once; an outcome is recorded at most once. Who claims lives for `lease` from his last claim or
     heartbeat; what he holds after that is anybody's, and his outcomes are refused. There is one unfinished task at most
-    for each workflow, run and step.
+    for each workflow, run and step. For SQL, finished tasks are in the view `finished_tasks` (with the prefix).
 
     Args:
         db: A database, pool, connection or conninfo. A conninfo gets a pool of its own, which `close` closes.
