@@ -394,6 +394,18 @@ def test_what_is_finished_is_found_one_by_one(steps, watch):
     assert counts_of_both["other"].completed == 1
 
 
+def test_what_was_completed_before_there_were_batches_is_found(steps, watch):
+    watch.execute(
+        "INSERT INTO wf_step_history (id, run, priority, status, attempt, deliveries, created_at, queue, workflow_id, "
+        "step_name, result) VALUES (9, 1, 5, 4, 1, 1, now(), 'default', 'w', 's', '7')"
+    )
+    record = steps.get(9)
+    assert (record.status, record.result) == (TaskStatus.COMPLETED, 7)
+    assert steps.metrics()["default"].completed == 1
+    assert watch.execute("SELECT id FROM wf_finished_tasks").fetchall() == [(9,)]
+    assert steps.prune(older_than=0) == 1
+
+
 def test_get_tells_where_a_task_stands(steps):
     task_id = steps.enqueue("w", "s", delay=60, concurrency_key="k", concurrency_limit=2, namespace="n")
     record = steps.get(task_id)
