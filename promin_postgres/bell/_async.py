@@ -196,8 +196,7 @@ class AsyncBell:
             if channel.asked:
                 row = await executor.fetch_one(TAKE_DOOR, {"door": channel.door}, connection=connection)
                 channel.answered("producer" if row is None else row["door"], time.monotonic())
-            elif channel.may_leave(now):
-                channel.held = channel.quiet = False
+            elif channel.give_up(now):
                 await executor.fetch_one(
                     LEAVE_DOOR, {"door": channel.door, "channel": channel.name}, connection=connection
                 )

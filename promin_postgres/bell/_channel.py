@@ -126,9 +126,16 @@ class Channel:
         self.retry_at = None
         return True
 
-    def may_leave(self, now: float) -> bool:
-        """Whether the door is held for nobody."""
-        return self.held and self.waiting == 0 and now - self.left_at >= LINGER
+    def give_up(self, now: float) -> bool:
+        """Give the door up if it is held for nobody; whether it is to be left.
+
+        Who begins to wait at that moment is either counted, and keeps it, or sees that the door is to be taken again.
+        """
+        with self._lock:
+            if not self.held or self.waiting or now - self.left_at < LINGER:
+                return False
+            self.held = self.quiet = False
+            return True
 
     def next_look(self, now: float) -> float:
         """Seconds until something here may be due."""

@@ -268,7 +268,7 @@ class Desk:
         self._look_at = 0.0
         self.found_nothing = False
 
-    def patience(self, *, has_ready: bool) -> tuple[int, float]:
+    def patience(self, *, rung: bool, has_ready: bool) -> tuple[int, float]:
         """How many ends are to wake the claimer, and after how many seconds he wakes by himself."""
         now = time.monotonic()
         if self.pending:
@@ -277,7 +277,8 @@ class Desk:
             return 1, _STALL
         if self.room < 1 or self.stopping or (self.found_nothing and self.drain):
             return 1, 1.0
-        return 1, max(max(self._look_at, self._not_before) - now, 0.0)
+        look_at = self._not_before if rung else max(self._look_at, self._not_before)
+        return 1, max(look_at - now, 0.0)
 
     # -- lives
 

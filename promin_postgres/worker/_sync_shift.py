@@ -225,7 +225,7 @@ class Shift:
     def _wait(self) -> None:
         desk, alarm = self.desk, self._alarm
         has_ready = self._crew.has_ready
-        wake_at, seconds = desk.patience(has_ready=has_ready)
+        wake_at, seconds = desk.patience(rung=alarm.rung, has_ready=has_ready)
         listens = not (has_ready or desk.pending or desk.stopping or desk.drain) and desk.room > 0
         if listens and self._ear is None:
             channels = [self._core.bell(name)[0] for name in self._settings.queues]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+
 import pytest
 
 from promin_postgres.bell import channel_name, door_key
@@ -64,11 +67,39 @@ def test_the_door_is_left_a_moment_after_the_last_wait() -> None:
     channel.enter()
     channel.enter()
     assert not channel.leave(1.0)
-    assert not channel.may_leave(10.0)
+    assert not channel.give_up(10.0)
     assert channel.leave(2.0)
-    assert not channel.may_leave(2.0 + LINGER / 2)
+    assert not channel.give_up(2.0 + LINGER / 2)
     assert channel.next_look(2.0) == pytest.approx(LINGER)
-    assert channel.may_leave(2.001 + LINGER)
+    assert channel.give_up(2.001 + LINGER)
+
+
+def test_a_door_is_not_left_behind_somebody_who_begins_to_wait() -> None:
+    """Whoever waits holds the door, or has seen that it is not held."""
+    channel, _ = channel_with_ear()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    over = threading.Event()
+
+    def listen() -> None:
+        while not over.is_set():
+            channel.give_up(float("inf"))
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    try:
+        for _ in range(20_000):
+            channel.answered("held", 0.0)
+            channel.enter()
+            assert channel.wants_door or channel.held
+            if channel.wants_door:
+                channel.answered("held", 0.0)
+            assert channel.held
+            channel.leave(0.0)
+    finally:
+        over.set()
+        listener.join()
+        sys.setswitchinterval(interval)
 
 
 def test_a_broken_connection_is_forgotten() -> None:
