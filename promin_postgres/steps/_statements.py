@@ -1,8 +1,8 @@
 """The statements of the step queue.
 
 Those that pick rows age: see Statement. Those that a busy claimer sends are prepared at once, because planning one
-takes as long as running it. Those that a calm one sends, who finds less than he asks for, are planned anew less often:
-a plan for a queue that is nearly empty has him look once through all of it when it is not so any more.
+takes as long as running it. Those that a calm one sends, who finds less than he asks for and is quick about it, are
+planned anew less often: with a plan for an empty queue he looks through a full one once, and is not calm after that.
 """
 
 from __future__ import annotations

@@ -28,6 +28,9 @@ from promin_postgres.steps._settings import (
 _WIDEN = 4
 """How much more a claim asks for when all that it found was buried or parked."""
 
+_QUICK = 0.01
+"""Seconds: a look that finds less than it may, and takes no longer, is served well by the plan that it has."""
+
 _UNPARK_EVERY = 10.0
 """Seconds between two looks for parked tasks that a crash left behind."""
 
@@ -197,12 +200,14 @@ class StepCore(StepLessee):
         if settlements:
             params |= fence(settlements) | completions(settlements)
             statement = settling
+        asked = time.monotonic()
         rows = self.sql.fetch_tuples(statement, params)
+        took = time.monotonic() - asked
         self._held.difference_update([one.id for one in settlements])
         lost = [row[0] for row in rows if row[1] is None]
         # As StepTask._make, which takes three times as long.
         claimed = by_priority([tuple.__new__(StepTask, row) for row in rows if row[1] is not None])
-        self._is_calm = len(claimed) < limit
+        self._is_calm = len(claimed) < limit and took < _QUICK
         if fairness != "round-robin":
             self._marks.looked(
                 claimed,
