@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from copy import copy
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -30,8 +31,6 @@ _PART = re.compile(r"\{\{([a-z_/]+)\}\}")
 _INDENT = re.compile(r"\n +")
 _PARAMETER = re.compile(r"%(?:%|\((\w+)\)[sbt])")
 _MAX_IDENTIFIER = 63
-_CALM = 30
-"""Seconds."""
 
 
 def sql_root() -> Traversable:
@@ -63,25 +62,17 @@ class Statement:
     connection breaks and nobody can tell whether the first one arrived. `prepare` False has it planned at each
     execution; None leaves that to psycopg. `ages` has it planned anew each second: a plan that suited a table when it
     was empty reads the whole of it when it is full, and planning costs as much as running where the work is small.
-    `calm` has that done each half minute only.
     """
 
-    __slots__ = ("_parameters", "ages", "calm", "idempotent", "name", "prepare")
+    __slots__ = ("_parameters", "ages", "idempotent", "lasts", "name", "prepare")
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        idempotent: bool = False,
-        prepare: bool | None = None,
-        ages: bool = False,
-        calm: bool = False,
-    ) -> None:
+    def __init__(self, name: str, *, idempotent: bool = False, prepare: bool | None = None, ages: bool = False) -> None:
         self.name = name
-        self.calm = calm
         self.idempotent = idempotent
         self.prepare = prepare
         self.ages = ages
+        self.lasts = 1
+        """Seconds until it is planned anew, if it ages."""
         self._parameters: frozenset[str] | None = None
 
     @property
@@ -91,6 +82,12 @@ class Statement:
             found = _PARAMETER.finditer(read_sql(self.name)[1])
             self._parameters = frozenset(match[1] for match in found if match[1] is not None)
         return self._parameters
+
+    def calm(self) -> Statement:
+        """The same, planned anew each half minute only."""
+        made = copy(self)
+        made.lasts = 30
+        return made
 
     def __repr__(self) -> str:
         return f"Statement({self.name!r})"
@@ -129,11 +126,11 @@ class SqlNames:
         return self._aged(statement, rendered) if statement.ages else rendered
 
     def _aged(self, statement: Statement, rendered: bytes) -> bytes:
-        """The text of this second: psycopg prepares by the text, so that with another one the plan is another.
+        """The text for now: psycopg prepares by the text, so that with another one the plan is another.
 
-        Within a second it is the same object, whose hash is known: it is looked up by it several times.
+        For a second it is the same object, whose hash is known: it is looked up by it several times.
         """
-        age = int(time.monotonic() / (_CALM if statement.calm else 1))
+        age = int(time.monotonic() / statement.lasts)
         known = self._of_age.get(statement)
         if known is None or known[0] != age:
             known = self._of_age[statement] = age, b"%b /* %d */" % (rendered, age)

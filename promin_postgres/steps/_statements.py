@@ -1,8 +1,7 @@
 """The statements of the step queue.
 
 Those that pick rows age: see Statement. Those that a busy claimer sends are prepared at once, because planning one
-takes as long as running it. Those that a calm one sends, who finds less than he asks for and is quick about it, are
-planned anew less often: with a plan for an empty queue he looks through a full one once, and is not calm after that.
+takes as long as running it.
 """
 
 from __future__ import annotations
@@ -10,9 +9,6 @@ from __future__ import annotations
 from promin_postgres._statement import Statement
 
 ADMIT = Statement("steps/admit", ages=True)
-CALM_CLAIM = Statement("steps/claim", ages=True, prepare=True, calm=True)
-CALM_CLAIM_IN_TURN = Statement("steps/claim_in_turn", ages=True, prepare=True, calm=True)
-CALM_CLAIM_WEIGHTED = Statement("steps/claim_weighted", ages=True, prepare=True, calm=True)
 CLAIM = Statement("steps/claim", ages=True, prepare=True)
 CLAIM_IN_TURN = Statement("steps/claim_in_turn", ages=True, prepare=True)
 CLAIM_WEIGHTED = Statement("steps/claim_weighted", ages=True, prepare=True)

@@ -251,8 +251,12 @@ class StepCore(StepLessee):
 
 
 _CLAIMS: Mapping[str, tuple[Statement, Statement, Statement]] = {
-    "strict-priority": (sql.CLAIM, sql.CALM_CLAIM, sql.SETTLE_AND_CLAIM),
-    "round-robin": (sql.CLAIM_IN_TURN, sql.CALM_CLAIM_IN_TURN, sql.SETTLE_AND_CLAIM_IN_TURN),
-    "weighted": (sql.CLAIM_WEIGHTED, sql.CALM_CLAIM_WEIGHTED, sql.SETTLE_AND_CLAIM_WEIGHTED),
+    "strict-priority": (sql.CLAIM, sql.CLAIM.calm(), sql.SETTLE_AND_CLAIM),
+    "round-robin": (sql.CLAIM_IN_TURN, sql.CLAIM_IN_TURN.calm(), sql.SETTLE_AND_CLAIM_IN_TURN),
+    "weighted": (sql.CLAIM_WEIGHTED, sql.CLAIM_WEIGHTED.calm(), sql.SETTLE_AND_CLAIM_WEIGHTED),
 }
-"""Each policy: the statement that claims, the same for a calm claimer, and the one that settles as well."""
+"""Each policy: the statement that claims, the same for a calm claimer, and the one that settles as well.
+
+A calm one found less than he asked for, and was quick about it. With a plan for an empty queue he looks through a full
+one once, and is not calm after that.
+"""
