@@ -63,6 +63,12 @@ def names(tasks: list[StepTask]) -> list[str]:
     return [task.step_name for task in tasks]
 
 
+def counts(queue: Any, name: str = "default") -> tuple[int, int, int, int, int]:
+    """Pending, running, completed, failed and dead tasks of a queue."""
+    metrics = queue.metrics()[name]
+    return metrics.pending, metrics.running, metrics.completed, metrics.failed, metrics.dead
+
+
 def from_start(queue: Any) -> Any:
     """The same queue; its next claim looks from the start, as it does each second."""
     queue._core._start = Start()

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+import pytest
 from _servers import package_environment
 from _twins import Twin
 
@@ -53,6 +54,13 @@ class Kit:
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             cursor = connection.execute(text, params)
             return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture
+def kit(twin: Twin, promin_dsn: str) -> Iterator[Kit]:
+    kit = Kit(twin, promin_dsn)
+    with kit.queue:
+        yield kit
 
 
 class Gate:

@@ -44,6 +44,7 @@ class AsyncStepCore(AsyncStepLessee):
         self.exhausted = False
         """Whether the last look was one from the start, and found nothing."""
         self._start = Start()
+        self._rung = False
         self._is_calm = False
         self._turn = somewhere()
         self._draws = Draws()
@@ -62,19 +63,19 @@ class AsyncStepCore(AsyncStepLessee):
         """Have the next look begin at the start, however short ago the last one did."""
         self._start.reset()
 
+    def look_behind_marks(self) -> None:
+        """Have the next look begin there, if the last one from the start was not too long ago.
+
+        What the bell rang for is most likely there, and is found a round trip earlier.
+        """
+        self._rung = True
+
     async def settle_and_claim(
-        self,
-        settlements: Sequence[Settlement],
-        queues: Sequence[str],
-        limit: int,
-        fairness: Fairness,
-        *,
-        rung: bool = False,
+        self, settlements: Sequence[Settlement], queues: Sequence[str], limit: int, fairness: Fairness
     ) -> tuple[list[StepTask], list[int]]:
         """Settle, and lease the next: in one statement, but for what `split` sets aside.
 
-        Returns the tasks, and the ids that could not be settled. When the bell has `rung`, what it rang for is most
-        likely behind the marks, where it is found a round trip earlier.
+        Returns the tasks, and the ids that could not be settled.
         """
         await self.live()
         plain, rest = split(settlements)
@@ -84,7 +85,7 @@ class AsyncStepCore(AsyncStepLessee):
         claim = object()
         await self._begin_claim(claim)
         try:
-            tasks, late = await self._claim(queues, limit, fairness, plain, rung=rung)
+            tasks, late = await self._claim(queues, limit, fairness, plain)
         except BaseException:
             now = time.monotonic()
             self._doubts = [now, now + self.lease]  # again, because the server may still be at it
@@ -111,13 +112,7 @@ class AsyncStepCore(AsyncStepLessee):
         return bool(self._doubts) and time.monotonic() >= self._doubts[0]
 
     async def _claim(
-        self,
-        queues: Sequence[str],
-        limit: int,
-        fairness: Fairness,
-        settlements: Sequence[Settlement],
-        *,
-        rung: bool,
+        self, queues: Sequence[str], limit: int, fairness: Fairness, settlements: Sequence[Settlement]
     ) -> tuple[list[StepTask], list[int]]:
         turns = [list(queues)]
         if fairness == "round-robin":
@@ -126,7 +121,7 @@ class AsyncStepCore(AsyncStepLessee):
         tasks: list[StepTask] = []
         lost: list[int] = []
         for number, turn in enumerate(turns):
-            found, late = await self._look(turn, limit - len(tasks), fairness, () if number else settlements, rung=rung)
+            found, late = await self._look(turn, limit - len(tasks), fairness, () if number else settlements)
             tasks += found
             lost += late
             if len(tasks) >= limit:
@@ -135,16 +130,11 @@ class AsyncStepCore(AsyncStepLessee):
         return tasks, lost
 
     async def _look(
-        self,
-        queues: Sequence[str],
-        limit: int,
-        fairness: Fairness,
-        settlements: Sequence[Settlement],
-        *,
-        rung: bool,
+        self, queues: Sequence[str], limit: int, fairness: Fairness, settlements: Sequence[Settlement]
     ) -> tuple[list[StepTask], list[int]]:
         lost: list[int] = []
-        from_start = self._start.is_overdue if rung else self._start.is_due
+        from_start = self._start.is_overdue if self._rung else self._start.is_due
+        self._rung = False
         wanted = limit
         while True:
             began = self._start.clock()

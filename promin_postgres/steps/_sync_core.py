@@ -45,6 +45,7 @@ class StepCore(StepLessee):
         self.exhausted = False
         """Whether the last look was one from the start, and found nothing."""
         self._start = Start()
+        self._rung = False
         self._is_calm = False
         self._turn = somewhere()
         self._draws = Draws()
@@ -63,19 +64,19 @@ class StepCore(StepLessee):
         """Have the next look begin at the start, however short ago the last one did."""
         self._start.reset()
 
+    def look_behind_marks(self) -> None:
+        """Have the next look begin there, if the last one from the start was not too long ago.
+
+        What the bell rang for is most likely there, and is found a round trip earlier.
+        """
+        self._rung = True
+
     def settle_and_claim(
-        self,
-        settlements: Sequence[Settlement],
-        queues: Sequence[str],
-        limit: int,
-        fairness: Fairness,
-        *,
-        rung: bool = False,
+        self, settlements: Sequence[Settlement], queues: Sequence[str], limit: int, fairness: Fairness
     ) -> tuple[list[StepTask], list[int]]:
         """Settle, and lease the next: in one statement, but for what `split` sets aside.
 
-        Returns the tasks, and the ids that could not be settled. When the bell has `rung`, what it rang for is most
-        likely behind the marks, where it is found a round trip earlier.
+        Returns the tasks, and the ids that could not be settled.
         """
         self.live()
         plain, rest = split(settlements)
@@ -85,7 +86,7 @@ class StepCore(StepLessee):
         claim = object()
         self._begin_claim(claim)
         try:
-            tasks, late = self._claim(queues, limit, fairness, plain, rung=rung)
+            tasks, late = self._claim(queues, limit, fairness, plain)
         except BaseException:
             now = time.monotonic()
             self._doubts = [now, now + self.lease]  # again, because the server may still be at it
@@ -112,13 +113,7 @@ class StepCore(StepLessee):
         return bool(self._doubts) and time.monotonic() >= self._doubts[0]
 
     def _claim(
-        self,
-        queues: Sequence[str],
-        limit: int,
-        fairness: Fairness,
-        settlements: Sequence[Settlement],
-        *,
-        rung: bool,
+        self, queues: Sequence[str], limit: int, fairness: Fairness, settlements: Sequence[Settlement]
     ) -> tuple[list[StepTask], list[int]]:
         turns = [list(queues)]
         if fairness == "round-robin":
@@ -127,7 +122,7 @@ class StepCore(StepLessee):
         tasks: list[StepTask] = []
         lost: list[int] = []
         for number, turn in enumerate(turns):
-            found, late = self._look(turn, limit - len(tasks), fairness, () if number else settlements, rung=rung)
+            found, late = self._look(turn, limit - len(tasks), fairness, () if number else settlements)
             tasks += found
             lost += late
             if len(tasks) >= limit:
@@ -136,16 +131,11 @@ class StepCore(StepLessee):
         return tasks, lost
 
     def _look(
-        self,
-        queues: Sequence[str],
-        limit: int,
-        fairness: Fairness,
-        settlements: Sequence[Settlement],
-        *,
-        rung: bool,
+        self, queues: Sequence[str], limit: int, fairness: Fairness, settlements: Sequence[Settlement]
     ) -> tuple[list[StepTask], list[int]]:
         lost: list[int] = []
-        from_start = self._start.is_overdue if rung else self._start.is_due
+        from_start = self._start.is_overdue if self._rung else self._start.is_due
+        self._rung = False
         wanted = limit
         while True:
             began = self._start.clock()

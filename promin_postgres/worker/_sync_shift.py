@@ -196,15 +196,14 @@ class Shift:
 
     def _claim(self, began: float) -> None:
         desk, core, settings = self.desk, self._core, self._settings
-        rung = self._alarm.rung
+        if self._alarm.rung:
+            core.look_behind_marks()
         self._alarm.clear()
         self._alarm.rung = False
         if desk.is_last_look:
             core.look_from_start()
         asked = time.monotonic()
-        tasks, lost = core.settle_and_claim(
-            desk.outcomes, settings.queues, desk.room, settings.fairness, rung=rung
-        )
+        tasks, lost = core.settle_and_claim(desk.outcomes, settings.queues, desk.room, settings.fairness)
         core.warn_of_lost(desk.settled(lost))
         took = time.monotonic() - asked
         desk.claimed(tasks, took=took, next_in=core.next_in, exhausted=core.exhausted)

@@ -1,7 +1,7 @@
 -- What was completed is kept by batch, as it was settled.
 --
--- A row for each task took as long to write as all else that a claim and its settlement do. Tasks that failed or are dead,
--- and large ones, still have a row each in step_history; so have those that were completed before this migration.
+-- A row for each task took a quarter of the time of claim and settlement. Tasks that failed or are dead, and large ones,
+-- still have a row each in step_history; so have those that were completed before this migration.
 -- `span` goes from the lowest to the highest id: where batches overlap, `ids` says which one has a task.
 -- Tasks that are read by SQL are in the view finished_tasks, all of them and one by one.
 CREATE TYPE {prefix}completed_task AS (

@@ -5,28 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack
 
 import psycopg
 import pytest
 from _twins import Twin
 from _waiting import until
-from _workers import Gate, Kit
+from _workers import Gate, Kit, kit
 
 from promin_postgres.migrator import migrate
 from promin_postgres.steps import NewTask
 from promin_postgres.testing import postgres_server
 from promin_postgres.worker import Handler, TaskContext
 
+__all__ = ["kit"]
+
 SUITE_RUNS = "async"
-
-
-@pytest.fixture
-def kit(twin: Twin, promin_dsn: str) -> Iterator[Kit]:
-    kit = Kit(twin, promin_dsn)
-    with kit.queue:
-        yield kit
 
 
 def test_everything_is_done_once_when_connections_are_terminated(kit: Kit, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,18 +11,13 @@ from typing import Any
 import pytest
 from _twins import Twin
 from _waiting import until
-from _workers import Gate, Kit
+from _workers import Gate, Kit, kit
 
 from promin_postgres import Retry
 from promin_postgres.errors import ConfigurationError, InvalidArgument
 from promin_postgres.worker import AsyncWorker, Handler, RetryLater, TaskContext, Worker
 
-
-@pytest.fixture
-def kit(twin: Twin, promin_dsn: str) -> Any:
-    kit = Kit(twin, promin_dsn)
-    with kit.queue:
-        yield kit
+__all__ = ["kit"]
 
 
 def test_a_handler_gets_its_task_and_its_result_is_kept(kit: Kit) -> None:

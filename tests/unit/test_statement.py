@@ -48,6 +48,11 @@ def test_a_statement_that_ages_has_another_text_each_second(folder: Path, monkey
     assert names.render(statement) == first
     now[0] = 8.1
     assert names.render(statement) != first
+    calm = names.render(statement.calm())
+    now[0] = 29.9
+    assert names.render(statement.calm()) == calm
+    now[0] = 30.1
+    assert names.render(statement.calm()) != calm
 
 
 def test_parameters_are_read_off_the_file(folder: Path) -> None:
