@@ -8,6 +8,10 @@ replaced by text that is quoted already: `{prefix}` by `"schema".wf_`, `{bare}` 
 whatever else `SqlNames.extra` brings. What several statements share stands in a file of its own, and
 `{{steps/parts/open}}` in theirs is replaced by it. Rendering is plain replacement and not `psycopg.sql`: a literal
 `'{}'::jsonb` is fine in our files, and composing at every call costs fifty times a look-up in a dictionary.
+
+In what is sent often, a value that the planner counts rows by stands in a subquery: `LIMIT (SELECT %(limit)s::bigint)`,
+`= ANY ((SELECT %(ids)b::bigint[])::bigint[])`. Where it sees that one row is asked for, a plan for that value looks
+cheaper than one for any values, and the server makes one at each execution, which takes longer than carrying it out.
 """
 
 from __future__ import annotations

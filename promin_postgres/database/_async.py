@@ -20,6 +20,7 @@ from promin_postgres._wait import AsyncRLock, async_sleep
 from promin_postgres.database._adapt import async_driver_connection
 from promin_postgres.database._adapters import ADAPTERS
 from promin_postgres.database._conninfo import check_conninfo, conninfo_of
+from promin_postgres.database._cursors import Cursors
 from promin_postgres.database._loss import may_be_dead, retry_pause
 from promin_postgres.errors import ConfigurationError, InvalidArgument
 
@@ -59,6 +60,7 @@ class AsyncDatabase:
         self.names = SqlNames(schema, table_prefix)
         self._listen_dsn = None if listen_dsn is None else check_conninfo("listen_dsn", listen_dsn)
         self._owned = False
+        self._cursors: Cursors[AsyncCursor[Any]] = Cursors()
         self._lock = AsyncRLock()
         self._pid = os.getpid()
 
@@ -144,6 +146,7 @@ class AsyncDatabase:
         if self._owned and self._pid == os.getpid():
             old = cast(AsyncConnectionPool[Any], self._pool)
             self._pool = _pool_like(old)
+            self._cursors.clear()
             await old.close()
 
     def executor(self, *, schema: str | None = None, table_prefix: str | None = None) -> AsyncExecutor:
@@ -292,7 +295,7 @@ class AsyncExecutor:
         while True:
             attempt += 1
             try:
-                return await self._send_once(query, params, statement.prepare, rows_as)
+                return await self._send_once(statement, query, params, rows_as)
             except psycopg.Error as error:
                 pause = retry_pause(
                     error, idempotent=statement.idempotent, attempt=attempt, elapsed=time.monotonic() - started
@@ -302,14 +305,21 @@ class AsyncExecutor:
             await async_sleep(pause)
 
     async def _send_once(
-        self, query: bytes, params: Mapping[str, Any] | None, prepare: bool | None, rows_as: AsyncRowFactory[R]
+        self, statement: Statement, query: bytes, params: Mapping[str, Any] | None, rows_as: AsyncRowFactory[R]
     ) -> tuple[int, list[R]]:
+        prepare = statement.prepare
         async with self.db._lend() as connection:
             if not connection.autocommit and connection.pgconn.transaction_status == pq.TransactionStatus.IDLE:
                 async with connection.transaction():
                     return await _send(connection, query, params, prepare, rows_as)
             try:
-                return await _send(connection, query, params, prepare, rows_as)
+                if rows_as is not tuple_row:
+                    return await _send(connection, query, params, prepare, rows_as)
+                cursors, name = self.db._cursors, statement.name
+                cursor = cursors.take(connection, name) or _Cursor(connection, row_factory=rows_as)
+                count, rows = await _fetch(cursor, query, params, prepare)
+                cursors.keep(connection, name, cursor, rows=len(rows))
+                return count, rows
             except psycopg.Error as error:
                 # Raised inside the block it would cost this connection all its prepared statements.
                 if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
@@ -326,9 +336,15 @@ async def _send(
     rows_as: AsyncRowFactory[R],
 ) -> tuple[int, list[R]]:
     async with _Cursor(connection, row_factory=rows_as) as cursor:
-        # Binary, because a caller's connection may have a DateStyle that psycopg does not read.
-        await cursor.execute(query, params or None, prepare=prepare, binary=True)
-        return cursor.rowcount, [] if cursor.rownumber is None else await cursor.fetchall()
+        return await _fetch(cursor, query, params, prepare)
+
+
+async def _fetch(
+    cursor: AsyncCursor[R], query: bytes, params: Mapping[str, Any] | None, prepare: bool | None
+) -> tuple[int, list[R]]:
+    # Binary, because a caller's connection may have a DateStyle that psycopg does not read.
+    await cursor.execute(query, params or None, prepare=prepare, binary=True)
+    return cursor.rowcount, [] if cursor.rownumber is None else await cursor.fetchall()
 
 
 class _Cursor(AsyncCursor[R]):

@@ -21,6 +21,7 @@ from promin_postgres._wait import RLock, sleep
 from promin_postgres.database._adapt import driver_connection
 from promin_postgres.database._adapters import ADAPTERS
 from promin_postgres.database._conninfo import check_conninfo, conninfo_of
+from promin_postgres.database._cursors import Cursors
 from promin_postgres.database._loss import may_be_dead, retry_pause
 from promin_postgres.errors import ConfigurationError, InvalidArgument
 
@@ -60,6 +61,7 @@ class Database:
         self.names = SqlNames(schema, table_prefix)
         self._listen_dsn = None if listen_dsn is None else check_conninfo("listen_dsn", listen_dsn)
         self._owned = False
+        self._cursors: Cursors[Cursor[Any]] = Cursors()
         self._lock = RLock()
         self._pid = os.getpid()
 
@@ -145,6 +147,7 @@ class Database:
         if self._owned and self._pid == os.getpid():
             old = cast(ConnectionPool[Any], self._pool)
             self._pool = _pool_like(old)
+            self._cursors.clear()
             old.close()
 
     def executor(self, *, schema: str | None = None, table_prefix: str | None = None) -> Executor:
@@ -293,7 +296,7 @@ class Executor:
         while True:
             attempt += 1
             try:
-                return self._send_once(query, params, statement.prepare, rows_as)
+                return self._send_once(statement, query, params, rows_as)
             except psycopg.Error as error:
                 pause = retry_pause(
                     error, idempotent=statement.idempotent, attempt=attempt, elapsed=time.monotonic() - started
@@ -303,14 +306,21 @@ class Executor:
             sleep(pause)
 
     def _send_once(
-        self, query: bytes, params: Mapping[str, Any] | None, prepare: bool | None, rows_as: RowFactory[R]
+        self, statement: Statement, query: bytes, params: Mapping[str, Any] | None, rows_as: RowFactory[R]
     ) -> tuple[int, list[R]]:
+        prepare = statement.prepare
         with self.db._lend() as connection:
             if not connection.autocommit and connection.pgconn.transaction_status == pq.TransactionStatus.IDLE:
                 with connection.transaction():
                     return _send(connection, query, params, prepare, rows_as)
             try:
-                return _send(connection, query, params, prepare, rows_as)
+                if rows_as is not tuple_row:
+                    return _send(connection, query, params, prepare, rows_as)
+                cursors, name = self.db._cursors, statement.name
+                cursor = cursors.take(connection, name) or _Cursor(connection, row_factory=rows_as)
+                count, rows = _fetch(cursor, query, params, prepare)
+                cursors.keep(connection, name, cursor, rows=len(rows))
+                return count, rows
             except psycopg.Error as error:
                 # Raised inside the block it would cost this connection all its prepared statements.
                 if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
@@ -327,9 +337,15 @@ def _send(
     rows_as: RowFactory[R],
 ) -> tuple[int, list[R]]:
     with _Cursor(connection, row_factory=rows_as) as cursor:
-        # Binary, because a caller's connection may have a DateStyle that psycopg does not read.
-        cursor.execute(query, params or None, prepare=prepare, binary=True)
-        return cursor.rowcount, [] if cursor.rownumber is None else cursor.fetchall()
+        return _fetch(cursor, query, params, prepare)
+
+
+def _fetch(
+    cursor: Cursor[R], query: bytes, params: Mapping[str, Any] | None, prepare: bool | None
+) -> tuple[int, list[R]]:
+    # Binary, because a caller's connection may have a DateStyle that psycopg does not read.
+    cursor.execute(query, params or None, prepare=prepare, binary=True)
+    return cursor.rowcount, [] if cursor.rownumber is None else cursor.fetchall()
 
 
 class _Cursor(Cursor[R]):

@@ -5,7 +5,7 @@
 DELETE FROM {queue} q
 WHERE q.ctid = ANY (ARRAY(
     SELECT held.ctid
-    FROM unnest(%(ids)s::text::bigint[], %(receipts)s::text::bigint[]) AS a (id, receipt)
+    FROM unnest((SELECT %(ids)s::text::bigint[]), (SELECT %(receipts)s::text::bigint[])) AS a (id, receipt)
     CROSS JOIN LATERAL (
         SELECT m.ctid
         FROM {queue} m

@@ -17,11 +17,11 @@ SET leased_until = clock_timestamp() + %(visibility_timeout)s::interval, receipt
 WHERE q.due_at IS NULL AND q.dead_at IS NULL AND q.id = ANY (ARRAY(
     SELECT m.id
     FROM {queue} m
-    WHERE m.due_at IS NULL AND m.dead_at IS NULL AND m.id > %(after)s::bigint
+    WHERE m.due_at IS NULL AND m.dead_at IS NULL AND m.id > (SELECT %(after)s::bigint)
       AND (m.leased_until IS NULL OR m.leased_until <= now())
       AND (SELECT set_config('synchronous_commit', 'off', true)) IS NOT NULL
     ORDER BY m.id
-    LIMIT %(limit)s::bigint
+    LIMIT (SELECT %(limit)s::bigint)
     FOR UPDATE SKIP LOCKED
 ))
 RETURNING q.id, q.receipt, q.value::text AS value, q.headers::text AS headers,

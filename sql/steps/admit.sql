@@ -6,7 +6,7 @@
 WITH ours AS MATERIALIZED (
     SELECT q.id, q.priority, q.concurrency_key, q.concurrency_limit
     FROM {prefix}step_queue q
-    WHERE q.id = ANY (%(ids)b::bigint[]) AND q.claimed_by = %(me)s::text AND NOT q.holds_seat
+    WHERE q.id = ANY ((SELECT %(ids)b::bigint[])::bigint[]) AND q.claimed_by = %(me)s::text AND NOT q.holds_seat
     FOR UPDATE
 ), wanted AS MATERIALIZED (
     SELECT o.id, o.concurrency_key, o.concurrency_limit,

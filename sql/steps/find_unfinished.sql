@@ -2,7 +2,9 @@
 --
 -- The hashes lead to the place, the texts say whether it is this one's. Steps of runs have places of their own.
 SELECT t.number, q.id
-FROM unnest(%(workflow_ids)b::text[], %(runs)b::integer[], %(step_names)b::text[])
+FROM unnest(
+    (SELECT %(workflow_ids)b::text[]), (SELECT %(runs)b::integer[]), (SELECT %(step_names)b::text[])
+)
     WITH ORDINALITY AS t (workflow_id, run, step_name, number)
 CROSS JOIN LATERAL (
     SELECT s.id

@@ -4,8 +4,8 @@
 WITH given AS MATERIALIZED (
     SELECT g.id, g.lease, g.delay, g.attempts, g.deliveries, g.error
     FROM unnest(
-        %(ids)b::bigint[], %(leases)b::integer[], %(delays)b::interval[], %(attempts)b::integer[],
-        %(deliveries)b::integer[], %(errors)b::text[]
+        (SELECT %(ids)b::bigint[]), (SELECT %(leases)b::integer[]), (SELECT %(delays)b::interval[]),
+        (SELECT %(attempts)b::integer[]), (SELECT %(deliveries)b::integer[]), (SELECT %(errors)b::text[])
     ) AS g (id, lease, delay, attempts, deliveries, error)
 ), seated AS MATERIALIZED (
     SELECT q.id, q.holds_seat
@@ -21,7 +21,7 @@ WITH given AS MATERIALIZED (
         available_at = CASE WHEN g.delay > interval '0' THEN clock_timestamp() + g.delay END
     FROM given g
     JOIN seated s ON s.id = g.id
-    WHERE q.id = g.id AND q.id = ANY (%(ids)b::bigint[])
+    WHERE q.id = g.id AND q.id = ANY ((SELECT %(ids)b::bigint[])::bigint[])
     RETURNING q.id, q.concurrency_key, s.holds_seat
 ), leavers AS (
     SELECT b.concurrency_key, b.holds_seat

@@ -2,7 +2,7 @@
 -- have nobody who works on it. Who gets a seat is decided at the claim. They come back, to be rung for.
 WITH RECURSIVE places (concurrency_key, queue) AS (
     SELECT k.concurrency_key, ''::text COLLATE "C"
-    FROM unnest(%(keys)s::text[]) AS k (concurrency_key)
+    FROM unnest((SELECT %(keys)s::text[])) AS k (concurrency_key)
     UNION ALL
     SELECT p.concurrency_key, q.queue
     FROM places p

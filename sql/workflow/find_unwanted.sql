@@ -1,6 +1,6 @@
 -- Of some tasks that were claimed, those that nobody wants any more: they are gone, or their runs have ended.
 SELECT g.id
-FROM unnest(%(ids)s::bigint[]) AS g (id)
+FROM unnest((SELECT %(ids)s::bigint[])) AS g (id)
 LEFT JOIN LATERAL (
     SELECT w.status
     FROM {prefix}step_queue q

@@ -5,7 +5,9 @@ SELECT t.number, w.status, w.run = t.run AS is_current, w.ending, w.retries, w.v
        w.deadline_at - clock_timestamp() AS deadline_in, s.status AS step_status, s.step_type,
        COALESCE(s.attempt, 0) + 1 AS attempt, s.metadata::text AS metadata,
        COALESCE(s.signal_timeout_at, s.wake_at) - clock_timestamp() AS due_in, d.names, d.results
-FROM unnest(%(workflow_ids)b::text[], %(runs)b::integer[], %(step_names)b::text[])
+FROM unnest(
+    (SELECT %(workflow_ids)b::text[]), (SELECT %(runs)b::integer[]), (SELECT %(step_names)b::text[])
+)
     WITH ORDINALITY AS t (workflow_id, run, step_name, number)
 CROSS JOIN LATERAL (
     SELECT w.id, w.status, w.run, w.ending, w.retries, w.version, w.input, w.deadline_at

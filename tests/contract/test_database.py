@@ -206,6 +206,15 @@ def test_values_read_the_same_whatever_the_connection_is_set_to(kinds: Any, prob
     assert row == {"at": datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC), "span": timedelta(days=3, hours=2)}
 
 
+def test_another_encoding_is_noticed(kinds: Any, probe: Probe, promin_dsn: str) -> None:
+    measure = probe("SELECT length(%(text)s::text), length((%(texts)s::text[])[1])")
+    with kinds.connection.connect(promin_dsn, autocommit=True) as connection:
+        executor = kinds.database.of(connection).executor()
+        for encoding in ("UTF8", "LATIN1", "UTF8"):
+            connection.execute(f"SET client_encoding TO {encoding}")
+            assert executor.fetch_tuples(measure, {"text": "für", "texts": ["für"]}) == [(3, 3)]
+
+
 def test_a_dedicated_connection_is_outside_the_pool(kinds: Any, promin_dsn: str) -> None:
     with (
         kinds.database.connect(promin_dsn, max_size=1, timeout=1) as db,

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from _explain import is_planned_once
 
 from promin_postgres.queue import PgQueue
 from promin_postgres.queue import _statements as sql
@@ -66,6 +67,19 @@ def test_the_rows_read_are_those_asked_for(loaded, case):
     nodes = list(walk(plan[0]["Plan"]))
     assert "Seq Scan" not in {node["Node Type"] for node in nodes if node.get("Relation Name") == "pgq_plans"}
     assert sum((n["Actual Rows"] + n.get("Rows Removed by Filter", 0)) * n["Actual Loops"] for n in nodes) <= bound
+
+
+@pytest.mark.parametrize("case", [case for case, (statement, *_) in CASES.items() if statement.ages])
+def test_what_is_sent_often_is_planned_for_any_values(loaded, case):
+    """Even where it is about one message only."""
+    connection, queue = loaded
+    statement, params, _ = CASES[case]
+    one = (
+        params
+        | ({"ids": "{7}", "receipts": "{7}"} if "ids" in params else {})
+        | ({"limit": 1} if "limit" in params else {})
+    )
+    assert is_planned_once(connection, queue._core.sql.names.render(statement).decode(), one)
 
 
 def walk(node):

@@ -10,6 +10,7 @@ import re
 
 import psycopg
 import pytest
+from _explain import is_planned_once
 
 from promin_postgres.steps import _statements as sql
 from promin_postgres.steps._settings import step_names
@@ -135,6 +136,24 @@ def connection(promin_dsn):
         yield connection
 
 
+@pytest.fixture(scope="module")
+def loaded(promin_server, promin_template):
+    """A database with 10,000 tasks that wait for each way of claiming, and 1,000 that are running."""
+    name = promin_server.new_name()
+    with psycopg.connect(promin_server.create_database(name, template=promin_template), autocommit=True) as connection:
+        for number, fields in (
+            (1_000, {"claimed_by": "'me'", "workflow": "'held' || n", "key": "'k' || (n % 10)"}),
+            (10_000, {"workflow": "'p5-' || n"}),
+            (10_000, {"workflow": "'ten-' || (n % 500)", "queue": "'turns'"}),
+            (10_000, {"workflow": "'mine' || n", "queue": "'shared'", "namespace": "'mine'"}),
+        ):
+            connection.execute(TASKS.format(**FIELDS | fields, first=1, last=number))
+        connection.execute("INSERT INTO wf_workers (id, expires_at) VALUES ('me', now() + interval '1 day')")
+        connection.execute("VACUUM ANALYZE")
+        yield connection
+    promin_server.drop_database(name)
+
+
 def test_the_rows_read_are_those_asked_for(connection):
     connection.execute("SET plan_cache_mode = force_generic_plan")
     for case in CASES:
@@ -152,6 +171,18 @@ def test_the_rows_read_are_those_asked_for(connection):
                 prepare(connection, case)
             too_many |= check(connection, f"{statistics}, {mode}")
     assert not too_many, "\n".join(f"{where}: {read}" for where, read in too_many.items())
+
+
+@pytest.mark.parametrize("case", [case for case, (statement, *_) in CASES.items() if statement.ages])
+def test_what_is_sent_often_is_planned_for_any_values(loaded, case):
+    """Even where it asks for one task only."""
+    statement, params, _ = CASES[case]
+    one = {
+        name: value[:1] if isinstance(value, list) and len(value) == 100 else value for name, value in params.items()
+    }
+    given = dict.fromkeys(statement.parameters) | one | ({"limit": 1} if "limit" in one else {})
+    text = step_names("public", "wf_", given.get("namespace")).render(statement).decode()
+    assert is_planned_once(loaded, text, given)
 
 
 def check(connection, when, *, grown=False):

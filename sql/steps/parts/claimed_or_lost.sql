@@ -4,5 +4,5 @@ SELECT c.id, c.lease, c.deliveries, c.concurrency_key, c.queue, c.priority, c.is
 FROM claimed c
 UNION ALL
 SELECT i.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-FROM unnest(%(ids)b::bigint[]) AS i (id)
+FROM unnest((SELECT %(ids)b::bigint[])) AS i (id)
 WHERE i.id NOT IN (SELECT s.id FROM settled s)

@@ -6,9 +6,9 @@
 -- the table and sorts.
 --
 -- A worker that began to live after this statement did is not among `alive`, but neither was anything claimed by it before.
-{namespace} = %(namespace)s::text
+{namespace} = (SELECT %(namespace)s::text)
 AND CASE
-        WHEN t.definition IS NOT NULL THEN array_position(%(definitions)s::text[], t.definition) IS NOT NULL
-        ELSE %(steps)s::text[] IS NULL OR array_position(%(steps)s::text[], t.step_name) IS NOT NULL
+        WHEN t.definition IS NOT NULL THEN array_position((SELECT %(definitions)s::text[]), t.definition) IS NOT NULL
+        ELSE (SELECT %(steps)s::text[]) IS NULL OR array_position((SELECT %(steps)s::text[]), t.step_name) IS NOT NULL
     END
 AND (t.claimed_by IS NULL OR (t.claimed_at < now() AND t.claimed_by NOT IN (SELECT alive.id FROM alive)))

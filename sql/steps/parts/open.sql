@@ -1,7 +1,7 @@
 -- The queues that are not paused, and the workers that are alive.
 open AS MATERIALIZED (
     SELECT s.queue, s.number
-    FROM unnest(%(queues)s::text[]) WITH ORDINALITY AS s (queue, number)
+    FROM unnest((SELECT %(queues)s::text[])) WITH ORDINALITY AS s (queue, number)
     WHERE NOT EXISTS (SELECT FROM {prefix}paused_queues p WHERE p.queue = s.queue)
 ), alive AS MATERIALIZED (
     SELECT w.id

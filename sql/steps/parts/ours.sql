@@ -2,6 +2,6 @@
 --
 -- `ids` are sorted and each is there once: so what belongs to one of them is found by halves. (Numbers come as bigint[], so
 -- that no row has them converted.)
-q.id = ANY (%(ids)b::bigint[]) AND q.claimed_by = %(me)s::text
+q.id = ANY ((SELECT %(ids)b::bigint[])::bigint[]) AND q.claimed_by = %(me)s::text
 AND q.lease = (%(leases)b::bigint[])[width_bucket(q.id, %(ids)b::bigint[])]
 AND EXISTS (SELECT FROM {prefix}workers w WHERE w.id = %(me)s::text AND w.expires_at > clock_timestamp())

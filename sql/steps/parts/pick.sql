@@ -16,4 +16,4 @@ CROSS JOIN LATERAL (
     ORDER BY c.id
     LIMIT l.share
 ) AS p
-LIMIT %(limit)s::bigint
+LIMIT (SELECT %(limit)s::bigint)

@@ -16,4 +16,4 @@ CROSS JOIN LATERAL (
 ) AS p
 WHERE w.number > 0
 ORDER BY p.place, w.number
-LIMIT %(limit)s::bigint
+LIMIT (SELECT %(limit)s::bigint)

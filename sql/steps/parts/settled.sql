@@ -5,7 +5,8 @@
 told AS MATERIALIZED (
     SELECT o.id, o.status, o.result, o.error, o.duration
     FROM unnest(
-        %(told_ids)b::bigint[], %(statuses)b::bigint[], %(results)b::text[], %(errors)b::text[], %(durations)b::bigint[]
+        (SELECT %(told_ids)b::bigint[]), (SELECT %(statuses)b::bigint[]), (SELECT %(results)b::text[]),
+        (SELECT %(errors)b::text[]), (SELECT %(durations)b::bigint[])
     ) AS o (id, status, result, error, duration)
 ), settled AS (
     DELETE FROM {prefix}step_queue q

@@ -17,7 +17,7 @@ work AS MATERIALIZED (
     )
 ), levels AS MATERIALIZED (
     SELECT w.priority, w.number, count(*) AS share
-    FROM unnest(%(draws)s::float8[]) AS d (draw)
+    FROM unnest((SELECT %(draws)s::float8[])) AS d (draw)
     JOIN work w ON floor(d.draw * (SELECT sum(work.weight) FROM work)) BETWEEN w.upto - w.weight AND w.upto - 1
     GROUP BY w.priority, w.number
 )
