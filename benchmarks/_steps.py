@@ -98,7 +98,7 @@ class Steps:
         """The same statement through bare psycopg, prepared, its rows left as tuples."""
         self.queue._core.live()
         cursor = self.raw.cursor(binary=True)
-        text = self.queue._core.sql.names.render(sql.SETTLE_AND_CLAIM)
+        text = self.queue._core.sql.names.render(sql.SETTLE_AND_CLAIM_OF_ONE)
 
         def work() -> None:
             rows: list[Any] = []
@@ -131,7 +131,7 @@ class Steps:
     def drain_pgbench(self, count: int, batch: int) -> float:
         """The same statement by pgbench; but for its last SELECT, which gives arrays for the next one."""
         self.queue._core.live()
-        text = self.queue._core.sql.names.render(sql.SETTLE_AND_CLAIM).decode()
+        text = self.queue._core.sql.names.render(sql.SETTLE_AND_CLAIM_OF_ONE).decode()
         text = text[: text.rindex("SELECT c.id")] + (
             "SELECT COALESCE(array_agg(c.id), '{}') AS ids, COALESCE(array_agg(c.lease), '{}') AS leases,"
             " COALESCE(max(c.id), 0) AS mark FROM claimed c\n\\gset\n"

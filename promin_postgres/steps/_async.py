@@ -33,7 +33,7 @@ from promin_postgres.steps._settings import (
     check_task,
     check_tasks,
     columns,
-    encode_outcome,
+    encode_outcomes,
     encode_task,
     place,
     settlement,
@@ -250,7 +250,7 @@ class AsyncPgStepQueue:
 
         Those that end for good are recorded in one statement, those to be tried again in another.
         """
-        settlements = [encode_outcome(outcome) for outcome in outcomes]
+        settlements = encode_outcomes(outcomes)
         return await self._core.settle(settlements) if settlements else []
 
     async def settle_and_claim(
@@ -268,7 +268,7 @@ class AsyncPgStepQueue:
 
         Source: sql/steps/settle_and_claim.sql.
         """
-        settlements = [encode_outcome(outcome) for outcome in outcomes]
+        settlements = encode_outcomes(outcomes)
         tasks, lost = await self._core.settle_and_claim(
             settlements, check_queues(queues), check_limit(limit), check_fairness(fairness)
         )
@@ -367,7 +367,7 @@ class AsyncPgStepQueue:
         return task_record(row)
 
     async def _settle_one(self, outcome: Outcome) -> None:
-        lost = await self._core.settle([encode_outcome(outcome)])
+        lost = await self._core.settle(encode_outcomes([outcome]))
         if lost:
             raise _lost(lost)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from promin_postgres._statement import Statement
@@ -13,7 +14,7 @@ from promin_postgres.lookups import TaskStatus
 from promin_postgres.steps import _statements as sql
 from promin_postgres.steps._async_lessee import AsyncStepLessee
 from promin_postgres.steps._fairness import LEVELS, Draws, by_priority, in_turn, next_turn, somewhere
-from promin_postgres.steps._records import Fairness, StepTask
+from promin_postgres.steps._records import ID, Fairness, StepTask
 from promin_postgres.steps._settings import (
     MAX_LIMIT,
     Settlement,
@@ -23,6 +24,8 @@ from promin_postgres.steps._settings import (
     settlement,
     split,
 )
+
+_MAKE = partial(tuple.__new__, StepTask)
 
 _WIDEN = 4
 """How much more a claim asks for when all that it found was buried or parked."""
@@ -126,7 +129,7 @@ class AsyncStepCore(AsyncStepLessee):
             lost += late
             if len(tasks) >= limit:
                 break
-        self._held.update([task.id for task in tasks])
+        self._held.update(map(ID, tasks))
         return tasks, lost
 
     async def _look(
@@ -184,7 +187,8 @@ class AsyncStepCore(AsyncStepLessee):
             params["after"] = [0] * len(LEVELS) * len(queues) if from_start else self._marks.after(queues)
         if fairness == "weighted":
             params["draws"] = self._draws.take(limit)
-        busy, calm, settling = _CLAIMS[fairness]
+        of_one = fairness == "strict-priority" and len(queues) == 1
+        busy, calm, settling = _CLAIMS["of one" if of_one else fairness]
         statement = calm if self._is_calm else busy
         if settlements:
             params |= fence(settlements) | completions(settlements)
@@ -192,10 +196,11 @@ class AsyncStepCore(AsyncStepLessee):
         asked = time.monotonic()
         rows = await self.sql.fetch_tuples(statement, params)
         took = time.monotonic() - asked
-        self._held.difference_update([one.id for one in settlements])
+        self._held.difference_update(map(ID, settlements))
         lost = [row[0] for row in rows if row[1] is None]
-        # As StepTask._make, which takes three times as long.
-        claimed = by_priority([tuple.__new__(StepTask, row) for row in rows if row[1] is not None])
+        leased = [row for row in rows if row[1] is not None] if lost else rows
+        # As StepTask._make, which takes five times as long.
+        claimed = by_priority(map(_MAKE, leased))
         self._is_calm = len(claimed) < limit and took < _QUICK
         if fairness != "round-robin":
             self._marks.looked(
@@ -241,10 +246,12 @@ class AsyncStepCore(AsyncStepLessee):
 
 _CLAIMS: Mapping[str, tuple[Statement, Statement, Statement]] = {
     "strict-priority": (sql.CLAIM, sql.CLAIM.calm(), sql.SETTLE_AND_CLAIM),
+    "of one": (sql.CLAIM_OF_ONE, sql.CLAIM_OF_ONE.calm(), sql.SETTLE_AND_CLAIM_OF_ONE),
     "round-robin": (sql.CLAIM_IN_TURN, sql.CLAIM_IN_TURN.calm(), sql.SETTLE_AND_CLAIM_IN_TURN),
     "weighted": (sql.CLAIM_WEIGHTED, sql.CLAIM_WEIGHTED.calm(), sql.SETTLE_AND_CLAIM_WEIGHTED),
 }
-"""Each policy: the statement that claims, the same for a calm claimer, and the one that settles as well.
+"""Each policy: the statement that claims, the same for a calm claimer, and the one that settles as well. Most claimers
+serve one queue, strictly: they have statements of their own, which need not merge queues.
 
 A calm one found less than he asked for, and was quick about it. With a plan for an empty queue he looks through a full
 one once, and is not calm after that.

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
 from operator import attrgetter
 
-from promin_postgres.steps._records import StepTask
+from promin_postgres.steps._records import ID, StepTask
 
 LOWEST, HIGHEST = 0, 10
 LEVELS = tuple(range(HIGHEST, LOWEST - 1, -1))
 """All priorities, the highest first."""
 
-_ID, _PRIORITY = attrgetter("id"), attrgetter("priority")
+_PRIORITY = attrgetter("priority")
 _DICE = random.Random()  # noqa: S311 - spreads work, guards nothing; the program's own random numbers stay as they are
 
 
@@ -43,7 +43,7 @@ def somewhere() -> int:
 
 def by_priority(tasks: Iterable[StepTask]) -> list[StepTask]:
     """The highest priority first, then the oldest. (An UPDATE promises no order of the rows that it returns.)"""
-    by_age = sorted(tasks, key=_ID)
+    by_age = sorted(tasks, key=ID)
     return sorted(by_age, key=_PRIORITY, reverse=True)
 
 

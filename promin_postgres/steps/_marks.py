@@ -45,7 +45,10 @@ class Marks:
             by_level: A level was looked at when those above it had given all they had.
         """
         last, behind = self._last, self._behind
-        given = {(task.queue, task.priority): task.id for task in found}
+        if len(queues) == 1 and found and found[0].priority == found[-1].priority:
+            given = {(found[0].queue, found[0].priority): found[-1].id}
+        else:
+            given = {(task.queue, task.priority): task.id for task in found}
         if is_full and (from_start or behind):
             self._go_on(given, queues, from_start=from_start, by_level=by_level)
         elif behind:

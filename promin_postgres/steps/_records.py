@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import attrs
@@ -89,9 +90,12 @@ class StepTask(_Row):
         return f"<task {self.id}: {self.step_name!r} of {self.workflow_id!r}, attempt {self.attempt}>"
 
 
-@attrs.frozen
-class Completed:
-    """The outcome of a task that did what it should.
+ID = itemgetter(0)
+"""The id of a task, or of what it is settled by."""
+
+
+class Completed(NamedTuple):
+    """The outcome of a task that did what it should. (A tuple, as StepTask is.)
 
     Args:
         task: The task, or its id.
@@ -100,12 +104,11 @@ class Completed:
     """
 
     task: StepTask | int
-    result: Any = attrs.field(default=None, kw_only=True)
-    duration: Seconds | None = attrs.field(default=None, kw_only=True)
+    result: Any = None
+    duration: Seconds | None = None
 
 
-@attrs.frozen
-class Failed:
+class Failed(NamedTuple):
     """The outcome of a task that did not.
 
     Args:
@@ -117,9 +120,9 @@ class Failed:
     """
 
     task: StepTask | int
-    error: BaseException | ErrorRecord | str = attrs.field(kw_only=True)
-    duration: Seconds | None = attrs.field(default=None, kw_only=True)
-    retry_in: Seconds | None = attrs.field(default=None, kw_only=True)
+    error: BaseException | ErrorRecord | str
+    duration: Seconds | None = None
+    retry_in: Seconds | None = None
 
 
 Outcome: TypeAlias = Completed | Failed

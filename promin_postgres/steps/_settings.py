@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, NamedTuple, get_args
 
 from psycopg.sql import SQL
@@ -25,11 +24,10 @@ from promin_postgres._time import Seconds, check_seconds, delay_of
 from promin_postgres.errors import InvalidArgument
 from promin_postgres.lookups import TaskStatus
 from promin_postgres.steps._fairness import HIGHEST, LOWEST
-from promin_postgres.steps._records import Completed, Failed, Fairness, NewTask, Outcome, StepTask, TaskRecord
+from promin_postgres.steps._records import ID, Completed, Failed, Fairness, NewTask, Outcome, StepTask, TaskRecord
 
 MAX_LIMIT = 10_000
 _POLICIES = get_args(Fairness)
-_ID = attrgetter("id")
 
 
 def check_queue(queue: Any) -> str:
@@ -171,14 +169,24 @@ _PLAIN = (_COMPLETED, None, None, None, None)
 """What most outcomes say: done."""
 
 
-def encode_outcome(outcome: Outcome) -> Settlement:
+def encode_outcomes(outcomes: Iterable[Outcome]) -> list[Settlement]:
     """Raises before anything is written, and names the task."""
+    make = tuple.__new__
+    return [
+        make(Settlement, outcome.task[:_KNOWN] + _PLAIN)
+        if type(outcome) is Completed
+        and type(outcome.task) is StepTask
+        and outcome.result is None
+        and outcome.duration is None
+        else encode_outcome(outcome)
+        for outcome in outcomes
+    ]
+
+
+def encode_outcome(outcome: Outcome) -> Settlement:
+    """As `encode_outcomes`, of any kind."""
     if isinstance(outcome, Completed):
-        task, result, duration = outcome.task, outcome.result, outcome.duration
-        if result is None and duration is None and isinstance(task, StepTask):
-            return tuple.__new__(Settlement, task[:_KNOWN] + _PLAIN)
-        if not isinstance(task, StepTask):
-            task = check_task(task)
+        task, result, duration = check_task(outcome.task), outcome.result, outcome.duration
         if result is not None:
             task_id = task.id if isinstance(task, StepTask) else task
             result = encode_optional(result, f"result of task {task_id}")
@@ -267,8 +275,8 @@ def each_once(settlements: Sequence[Settlement]) -> tuple[list[Settlement], list
 
     Of several leases of one task only the last can be ours still.
     """
-    if len(set(map(_ID, settlements))) == len(settlements):
-        return sorted(settlements, key=_ID), []
+    if len(set(map(ID, settlements))) == len(settlements):
+        return sorted(settlements, key=ID), []
     kept: dict[int, Settlement] = {}
     for one in settlements:
         other = kept.get(one.id)

@@ -34,7 +34,7 @@ from promin_postgres.steps._settings import (
     check_task,
     check_tasks,
     columns,
-    encode_outcome,
+    encode_outcomes,
     encode_task,
     place,
     settlement,
@@ -251,7 +251,7 @@ class PgStepQueue:
 
         Those that end for good are recorded in one statement, those to be tried again in another.
         """
-        settlements = [encode_outcome(outcome) for outcome in outcomes]
+        settlements = encode_outcomes(outcomes)
         return self._core.settle(settlements) if settlements else []
 
     def settle_and_claim(
@@ -269,7 +269,7 @@ class PgStepQueue:
 
         Source: sql/steps/settle_and_claim.sql.
         """
-        settlements = [encode_outcome(outcome) for outcome in outcomes]
+        settlements = encode_outcomes(outcomes)
         tasks, lost = self._core.settle_and_claim(
             settlements, check_queues(queues), check_limit(limit), check_fairness(fairness)
         )
@@ -368,7 +368,7 @@ class PgStepQueue:
         return task_record(row)
 
     def _settle_one(self, outcome: Outcome) -> None:
-        lost = self._core.settle([encode_outcome(outcome)])
+        lost = self._core.settle(encode_outcomes([outcome]))
         if lost:
             raise _lost(lost)
 

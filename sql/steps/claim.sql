@@ -4,7 +4,7 @@
 -- the dead entries of what was claimed before are what makes such queues slow. The probes run until the limit is full.
 -- The candidates are an array (an InitPlan, run once).
 -- A claim that is lost in a crash of the server only makes tasks pending again, so it does not wait for the disk.
-WITH {{steps/parts/open}}, {{steps/parts/strict}}
+WITH {{steps/parts/open}}, {{steps/parts/alive}}, {{steps/parts/strict}}
 {{steps/parts/lease}}
 WHERE q.ctid = ANY (ARRAY(
     {{steps/parts/pick}}

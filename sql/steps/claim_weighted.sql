@@ -1,5 +1,5 @@
 -- Lease the oldest tasks of levels that are drawn. See claim.
-WITH {{steps/parts/open}}, {{steps/parts/weighted}}
+WITH {{steps/parts/open}}, {{steps/parts/alive}}, {{steps/parts/weighted}}
 {{steps/parts/lease}}
 WHERE q.ctid = ANY (ARRAY(
     {{steps/parts/pick}}

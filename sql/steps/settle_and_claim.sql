@@ -1,5 +1,5 @@
 -- Settle tasks and lease the next ones, as settle and claim do: one round trip, and one wait for the disk.
-WITH {{steps/parts/completed}}, {{steps/parts/open}}, {{steps/parts/strict}}, claimed AS (
+WITH {{steps/parts/completed}}, {{steps/parts/open}}, {{steps/parts/alive}}, {{steps/parts/strict}}, claimed AS (
     {{steps/parts/lease}}
     WHERE q.ctid = ANY (ARRAY(
         {{steps/parts/pick}}

@@ -93,6 +93,10 @@ BELL = {"channels": ["c"], "doors": [1]}
 CASES = {
     "claim behind the mark": (sql.CLAIM, CLAIM | MARKED, 3_000),
     "claim from the start": (sql.CLAIM, CLAIM | AFTER, 3_000 + 4 * 1_000),
+    "claim of one behind the mark": (sql.CLAIM_OF_ONE, CLAIM | MARKED, 3_000),
+    "claim of one from the start": (sql.CLAIM_OF_ONE, CLAIM | AFTER, 3_000 + 4 * 1_000),
+    "claim of one, of steps": (sql.CLAIM_OF_ONE, CLAIM | AFTER | KNOWN, 3_000 + 4 * 1_000),
+    "claim of one in a namespace": (sql.CLAIM_OF_ONE, CLAIM | SHARED | AFTER, 3_000),
     "claim of several queues": (
         sql.CLAIM, CLAIM | AFTER | {"queues": ["default", "turns", "alone"], "after": [0] * 33}, 9_000),
     "claim of steps": (sql.CLAIM, CLAIM | AFTER | KNOWN, 3_000 + 4 * 1_000),
@@ -111,6 +115,9 @@ CASES = {
     "settle without more to say": (sql.SETTLE, FENCE | COMPLETED, 3_000),
     "settle with seats": (sql.SETTLE_SEATED, FENCE | OUTCOMES, 4_000),
     "settle and claim": (sql.SETTLE_AND_CLAIM, CLAIM | FENCE | TOGETHER | MARKED, 6_000),
+    "settle and claim of one": (sql.SETTLE_AND_CLAIM_OF_ONE, CLAIM | FENCE | TOGETHER | MARKED, 6_000),
+    "settle and claim of one, of steps": (
+        sql.SETTLE_AND_CLAIM_OF_ONE, CLAIM | FENCE | TOGETHER | AFTER | KNOWN, 10_000),
     "settle and claim of steps": (sql.SETTLE_AND_CLAIM, CLAIM | FENCE | TOGETHER | AFTER | KNOWN, 10_000),
     "settle and claim in turn": (
         sql.SETTLE_AND_CLAIM_IN_TURN, CLAIM | FENCE | TOGETHER | {"queues": ["turns"], "turn": 0}, 8_000),

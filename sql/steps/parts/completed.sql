@@ -2,13 +2,15 @@
 settled AS (
     DELETE FROM {prefix}step_queue q
     WHERE {{steps/parts/ours}}
-    RETURNING q.id, q.run, q.priority, q.attempt, q.deliveries, q.concurrency_limit, q.created_at, q.claimed_at, q.queue,
-              q.workflow_id, q.step_name, q.namespace, q.concurrency_key, q.input, q.prev_results,
-              (%(results)b::text[])[width_bucket(q.id, %(ids)b::bigint[])]::json AS result,
-              COALESCE(
-                  (%(durations)b::bigint[])[width_bucket(q.id, %(ids)b::bigint[])] * interval '1 microsecond',
-                  clock_timestamp() - q.claimed_at
-              ) AS duration
+    RETURNING q.id, q.queue, ROW(
+        q.id, q.run, q.priority, q.attempt, q.deliveries, q.concurrency_limit, q.created_at, q.claimed_at,
+        COALESCE(
+            (%(durations)b::bigint[])[width_bucket(q.id, %(ids)b::bigint[])] * interval '1 microsecond',
+            clock_timestamp() - q.claimed_at
+        ),
+        q.workflow_id, q.step_name, q.namespace, q.concurrency_key, q.input, q.prev_results,
+        (%(results)b::text[])[width_bucket(q.id, %(ids)b::bigint[])]::json
+    )::{prefix}completed_task AS task
 ), kept AS (
     {{steps/parts/batch}}
     FROM settled e

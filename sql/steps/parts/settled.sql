@@ -44,7 +44,13 @@ told AS MATERIALIZED (
     WHERE e.is_kept_alone
 ), kept AS (
     {{steps/parts/batch}}
-    FROM ended e
-    WHERE NOT e.is_kept_alone
+    FROM (
+        SELECT s.id, s.queue, ROW(
+            s.id, s.run, s.priority, s.attempt, s.deliveries, s.concurrency_limit, s.created_at, s.claimed_at, s.duration,
+            s.workflow_id, s.step_name, s.namespace, s.concurrency_key, s.input, s.prev_results, s.result
+        )::{prefix}completed_task AS task
+        FROM ended s
+        WHERE NOT s.is_kept_alone
+    ) AS e
     GROUP BY e.queue
 )
