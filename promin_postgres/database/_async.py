@@ -21,7 +21,7 @@ from promin_postgres.database._adapt import async_driver_connection
 from promin_postgres.database._adapters import ADAPTERS
 from promin_postgres.database._conninfo import check_conninfo, conninfo_of
 from promin_postgres.database._cursors import Cursors
-from promin_postgres.database._loss import may_be_dead, retry_pause
+from promin_postgres.database._loss import LOOK_EVERY, may_be_dead, retry_pause
 from promin_postgres.errors import ConfigurationError, InvalidArgument
 
 R = TypeVar("R")
@@ -347,6 +347,11 @@ async def _fetch(
     return cursor.rowcount, [] if cursor.rownumber is None else await cursor.fetchall()
 
 
+class _Connection(AsyncConnection[Any]):
+    looked_at = 0.0
+    """When (monotonic) its socket was looked at."""
+
+
 class _Cursor(AsyncCursor[R]):
     @property
     def adapters(self) -> AdaptersMap:
@@ -354,7 +359,7 @@ class _Cursor(AsyncCursor[R]):
 
 
 def _make_pool(conninfo: str, **options: Any) -> AsyncConnectionPool[Any]:
-    return AsyncConnectionPool(conninfo, open=False, check=_check_connection, **options)
+    return AsyncConnectionPool(conninfo, connection_class=_Connection, open=False, check=_check_connection, **options)
 
 
 def _pool_like(old: AsyncConnectionPool[Any]) -> AsyncConnectionPool[Any]:
@@ -363,6 +368,9 @@ def _pool_like(old: AsyncConnectionPool[Any]) -> AsyncConnectionPool[Any]:
     )
 
 
-async def _check_connection(connection: AsyncConnection[Any]) -> None:
-    if may_be_dead(connection):
-        await AsyncConnectionPool.check_connection(connection)
+async def _check_connection(connection: _Connection) -> None:
+    now = time.monotonic()
+    if now - connection.looked_at >= LOOK_EVERY:
+        connection.looked_at = now
+        if may_be_dead(connection):
+            await AsyncConnectionPool.check_connection(connection)

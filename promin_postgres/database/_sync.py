@@ -22,7 +22,7 @@ from promin_postgres.database._adapt import driver_connection
 from promin_postgres.database._adapters import ADAPTERS
 from promin_postgres.database._conninfo import check_conninfo, conninfo_of
 from promin_postgres.database._cursors import Cursors
-from promin_postgres.database._loss import may_be_dead, retry_pause
+from promin_postgres.database._loss import LOOK_EVERY, may_be_dead, retry_pause
 from promin_postgres.errors import ConfigurationError, InvalidArgument
 
 R = TypeVar("R")
@@ -348,6 +348,11 @@ def _fetch(
     return cursor.rowcount, [] if cursor.rownumber is None else cursor.fetchall()
 
 
+class _Connection(Connection[Any]):
+    looked_at = 0.0
+    """When (monotonic) its socket was looked at."""
+
+
 class _Cursor(Cursor[R]):
     @property
     def adapters(self) -> AdaptersMap:
@@ -355,7 +360,7 @@ class _Cursor(Cursor[R]):
 
 
 def _make_pool(conninfo: str, **options: Any) -> ConnectionPool[Any]:
-    return ConnectionPool(conninfo, open=False, check=_check_connection, **options)
+    return ConnectionPool(conninfo, connection_class=_Connection, open=False, check=_check_connection, **options)
 
 
 def _pool_like(old: ConnectionPool[Any]) -> ConnectionPool[Any]:
@@ -364,6 +369,9 @@ def _pool_like(old: ConnectionPool[Any]) -> ConnectionPool[Any]:
     )
 
 
-def _check_connection(connection: Connection[Any]) -> None:
-    if may_be_dead(connection):
-        ConnectionPool.check_connection(connection)
+def _check_connection(connection: _Connection) -> None:
+    now = time.monotonic()
+    if now - connection.looked_at >= LOOK_EVERY:
+        connection.looked_at = now
+        if may_be_dead(connection):
+            ConnectionPool.check_connection(connection)

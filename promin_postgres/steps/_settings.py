@@ -151,12 +151,12 @@ class Settlement(NamedTuple):
     status: TaskStatus
     result: str | None
     error: str | None
-    duration: timedelta | None
+    duration: int | None
+    """Microseconds."""
     retry_in: timedelta | None
 
 
 _COMPLETED = TaskStatus.COMPLETED
-_MICROSECOND = timedelta(microseconds=1)
 _KNOWN = 7
 """How many columns of a task are needed to settle it."""
 
@@ -191,7 +191,7 @@ def encode_outcome(outcome: Outcome) -> Settlement:
             task_id = task.id if isinstance(task, StepTask) else task
             result = encode_optional(result, f"result of task {task_id}")
         if duration is not None:
-            duration = _seconds("duration", duration)
+            duration = _microseconds(duration)
         return settlement(task, _COMPLETED, result=result, duration=duration)
     if not isinstance(outcome, Failed):
         raise InvalidArgument("outcomes", outcome, "must be Completed or Failed")
@@ -199,8 +199,8 @@ def encode_outcome(outcome: Outcome) -> Settlement:
         check_task(outcome.task),
         TaskStatus.FAILED,
         error=_encode_error(outcome.error),
-        duration=None if outcome.duration is None else _seconds("duration", outcome.duration),
-        retry_in=None if outcome.retry_in is None else _seconds("retry_in", outcome.retry_in),
+        duration=None if outcome.duration is None else _microseconds(outcome.duration),
+        retry_in=None if outcome.retry_in is None else timedelta(seconds=check_seconds("retry_in", outcome.retry_in)),
     )
 
 
@@ -210,7 +210,7 @@ def settlement(
     *,
     result: str | None = None,
     error: str | None = None,
-    duration: timedelta | None = None,
+    duration: int | None = None,
     retry_in: timedelta | None = None,
 ) -> Settlement:
     known: tuple[Any, ...] = (task, *_UNKNOWN) if isinstance(task, int) else task[:_KNOWN]
@@ -218,8 +218,8 @@ def settlement(
     return tuple.__new__(Settlement, (*known, status, result, error, duration, retry_in))
 
 
-def _seconds(argument: str, value: Seconds) -> timedelta:
-    return timedelta(seconds=check_seconds(argument, value))
+def _microseconds(duration: Seconds) -> int:
+    return round(check_seconds("duration", duration) * 1_000_000)
 
 
 def _encode_error(error: Any) -> str:
@@ -298,7 +298,7 @@ def outcomes(settlements: Sequence[Settlement]) -> dict[str, Any]:
         "statuses": _unless_none([None if one.status is _COMPLETED else int(one.status) for one in told]),
         "results": _unless_none([one.result for one in told]),
         "errors": _unless_none([one.error for one in told]),
-        "durations": _durations(told),
+        "durations": _unless_none([one.duration for one in told]),
     }
 
 
@@ -306,13 +306,8 @@ def completions(settlements: Sequence[Settlement]) -> dict[str, Any]:
     """What became of tasks that are completed, as settle_and_claim.sql takes it."""
     return {
         "results": _unless_none([one.result for one in settlements]),
-        "durations": _durations(settlements),
+        "durations": _unless_none([one.duration for one in settlements]),
     }
-
-
-def _durations(settlements: Sequence[Settlement]) -> list[int | None] | None:
-    """In microseconds."""
-    return _unless_none([None if one.duration is None else one.duration // _MICROSECOND for one in settlements])
 
 
 def _unless_none(values: list[Any]) -> list[Any] | None:

@@ -27,6 +27,8 @@ from promin_postgres.workflow.storage import StepSettlement
 
 logger = logging.getLogger(__name__)
 
+_COMPLETED = TaskStatus.COMPLETED
+
 FLUSH = 0.005
 """Seconds that an outcome waits for company at most."""
 
@@ -102,20 +104,19 @@ class Desk:
             self._oldest = now
         self._progress_at = now
         number = 0
+        held = self.held
         while done:
             one = done.popleft()
             number += 1
-            task = self.held.get(one.task_id if isinstance(one, StepSettlement) else one.id)
+            task = held.get(one.task_id if isinstance(one, StepSettlement) else one.id)
             if task is None or task.lease != one.lease:
                 self.tally.lost += 1  # of an earlier life
+            elif isinstance(one, Settlement):
+                (self.returns if one.status is TaskStatus.PENDING else self.outcomes).append(one)
             elif isinstance(one, StepSettlement):
                 self.checkpoints.append(one)
-            elif isinstance(one, Closed):
-                self._close(one)
-            elif one.status is TaskStatus.PENDING:
-                self.returns.append(one)
             else:
-                self.outcomes.append(one)
+                self._close(one)
         self.pace.finished(number, now)
 
     def _close(self, one: Closed) -> None:
@@ -134,12 +135,12 @@ class Desk:
         """The outcomes were recorded, but for those `lost`; returns those that somebody is to be warned of."""
         sent, self.outcomes = self.outcomes, []
         gone = set(lost) - self._unsure
-        tally = self.tally
+        tally, held = self.tally, self.held
         for one in sent:
-            self.held.pop(one.id, None)
+            held.pop(one.id, None)
             if one.id in gone:
                 tally.lost += 1
-            elif one.status is TaskStatus.COMPLETED:
+            elif one.status is _COMPLETED:
                 tally.completed += 1
             elif one.retry_in is None:
                 tally.failed += 1
@@ -147,7 +148,8 @@ class Desk:
                 tally.retried += 1
             if one.retry_in is not None:
                 self.comes_back_in(one.retry_in)
-        self._unsure.difference_update(one.id for one in sent)
+        if self._unsure:
+            self._unsure.difference_update(one.id for one in sent)
         self.found_nothing = False
         return sorted(gone)
 
@@ -312,7 +314,7 @@ class Desk:
 def completed(task: StepTask, result: object, seconds: float) -> Settlement:
     """Raises CodecError."""
     text = None if result is None else encode_optional(result, f"result of task {task.id}")
-    return settlement(task, TaskStatus.COMPLETED, result=text, duration=timedelta(seconds=seconds))
+    return settlement(task, _COMPLETED, result=text, duration=round(seconds * 1_000_000))
 
 
 def unfit(error: psycopg.Error) -> bool:
@@ -328,7 +330,7 @@ def failed(task: StepTask, error: BaseException, seconds: float, handler: Handle
     retry = handler.retry
     again = timedelta(seconds=retry.pause(task.attempt)) if retry.allows_another(task.attempt) else None
     return settlement(
-        task, TaskStatus.FAILED, error=encode_error(error), duration=timedelta(seconds=seconds), retry_in=again
+        task, TaskStatus.FAILED, error=encode_error(error), duration=round(seconds * 1_000_000), retry_in=again
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from _storage import contents, open_storage, query
 from _twins import Twin
 
+from promin_postgres._statement import Statement
 from promin_postgres.database import AsyncExecutor, Executor
 from promin_postgres.workflow.storage import ErrorRecord, StepSpec
 
@@ -68,24 +69,23 @@ def lost_answers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The first answer to each statement is lost after it was committed; the names of those statements."""
     lost: list[str] = []
 
-    def first(query: bytes) -> bool:
-        name = query.split()[1].decode()
-        if name in lost:
+    def first(statement: Statement) -> bool:
+        if statement.name in lost:
             return False
-        lost.append(name)
+        lost.append(statement.name)
         return True
 
     plain, asynchronous = Executor._send_once, AsyncExecutor._send_once
 
-    def send(self: Executor, query: bytes, *rest: Any) -> Any:
-        answer = plain(self, query, *rest)
-        if first(query):
+    def send(self: Executor, statement: Statement, *rest: Any) -> Any:
+        answer = plain(self, statement, *rest)
+        if first(statement):
             raise psycopg.OperationalError("the answer was lost")
         return answer
 
-    async def async_send(self: AsyncExecutor, query: bytes, *rest: Any) -> Any:
-        answer = await asynchronous(self, query, *rest)
-        if first(query):
+    async def async_send(self: AsyncExecutor, statement: Statement, *rest: Any) -> Any:
+        answer = await asynchronous(self, statement, *rest)
+        if first(statement):
             raise psycopg.OperationalError("the answer was lost")
         return answer
 
