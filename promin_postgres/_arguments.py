@@ -40,7 +40,9 @@ def check_count(argument: str, value: Any, *, at_least: int, at_most: int | None
 
 def encode_optional(value: Any, subject: str) -> str | None:
     """None is stored as SQL NULL, which it comes back from."""
-    return Encoded.of(value, subject=subject).text
+    if value is None:
+        return None
+    return value.text if isinstance(value, Encoded) else JSON.encode(value, subject=subject)
 
 
 def decode_optional(text: str | None, subject: str) -> Any:

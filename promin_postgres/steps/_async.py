@@ -176,19 +176,19 @@ class AsyncPgStepQueue:
             todo = [number for number in range(len(rows)) if number not in ids]
             arrays = columns([rows[number] for number in todo])
             bells = self._core.bells(set(arrays["queues"]))
-            added = await self._core.sql.fetch_tuples(
+            ((added, *places),) = await self._core.sql.fetch_tuples(
                 sql.ENQUEUE_MANY, arrays | bells | {"ring": connection is not None}, connection=connection
             )
-            if len(added) == len(todo):
-                ids.update(zip(todo, (row[0] for row in added), strict=True))
+            if added is not None and len(added) == len(todo):
+                ids.update(zip(todo, sorted(added), strict=True))
             else:
                 # Not looked for: what was added may be done with already.
-                new = {(workflow_id, run, step_name): task_id for task_id, workflow_id, run, step_name in added}
+                new = dict(zip(zip(*places, strict=True), added, strict=True)) if added else {}
                 ids.update((number, new[place(rows[number])]) for number in todo if place(rows[number]) in new)
                 rest = [number for number in todo if number not in ids]
                 arrays = columns([rows[number] for number in rest])
-                places = {name: arrays[name] for name in ("workflow_ids", "runs", "step_names")}
-                found = await self._core.sql.fetch_all(sql.FIND_UNFINISHED, places, connection=connection)
+                wanted = {name: arrays[name] for name in ("workflow_ids", "runs", "step_names")}
+                found = await self._core.sql.fetch_all(sql.FIND_UNFINISHED, wanted, connection=connection)
                 ids.update((rest[row["number"] - 1], row["id"]) for row in found)
             if len(ids) == len(rows):
                 return [ids[number] for number in range(len(rows))]

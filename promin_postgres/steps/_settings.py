@@ -79,7 +79,6 @@ def encode_task(task: NewTask, namespace: str | None) -> dict[str, Any]:
     """A task as enqueue.sql takes it."""
     if not isinstance(task, NewTask):
         raise InvalidArgument("tasks", task, "must be a NewTask")
-    subject = f"task {task.step_name!r} of {task.workflow_id!r}"
     check_text("workflow_id", task.workflow_id)
     _check_name("step_name", task.step_name)
     priority = task.priority
@@ -90,7 +89,7 @@ def encode_task(task: NewTask, namespace: str | None) -> dict[str, Any]:
             "concurrency_key", task.concurrency_key, "goes together with concurrency_limit: give both or neither"
         )
     if task.prev_results is not None and not isinstance(task.prev_results, Mapping):
-        raise InvalidArgument("prev_results", task.prev_results, f"{subject}: must be a mapping")
+        raise InvalidArgument("prev_results", task.prev_results, "must be a mapping")
     limit = task.concurrency_limit
     return {
         "workflow_id": task.workflow_id,
@@ -101,12 +100,18 @@ def encode_task(task: NewTask, namespace: str | None) -> dict[str, Any]:
         "namespace": namespace if task.namespace is None else check_text("namespace", task.namespace, limit=MAX_NAME),
         "concurrency_key": check_optional_text("concurrency_key", task.concurrency_key),
         "concurrency_limit": None if limit is None else check_count("concurrency_limit", limit, at_least=1),
-        "input": encode_optional(task.input, f"input of {subject}"),
+        "input": _encode_payload(task, "input", task.input),
         "prev_results": None
         if task.prev_results is None
-        else encode_optional(dict(task.prev_results), f"prev_results of {subject}"),
+        else _encode_payload(task, "prev_results", dict(task.prev_results)),
         **delay_of(task.delay),
     }
+
+
+def _encode_payload(task: NewTask, field: str, value: Any) -> str | None:
+    return (
+        None if value is None else encode_optional(value, f"{field} of task {task.step_name!r} of {task.workflow_id!r}")
+    )
 
 
 _COLUMNS = {

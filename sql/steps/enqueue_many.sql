@@ -1,5 +1,7 @@
 -- Append tasks, in their order; those whose place is taken are left out. Rings for every queue where a worker waits.
 --
+-- The ids come as one array, in any order, and where some were left out the places that they belong to beside them: rows
+-- would take as long as an index.
 -- The doors are tried once per statement, in an uncorrelated subquery. How it rings: see queue/publish.
 WITH added AS (
     INSERT INTO {prefix}step_queue (
@@ -22,8 +24,13 @@ WITH added AS (
     ON CONFLICT (lane, run, hashtextextended(step_name, 0), (definition IS NULL)) DO NOTHING
     RETURNING id, workflow_id, run, step_name
 )
-SELECT a.id, a.workflow_id, a.run, a.step_name
+SELECT array_agg(a.id) AS ids, array_agg(a.workflow_id) FILTER (WHERE NOT n.is_all) AS workflow_ids,
+       array_agg(a.run) FILTER (WHERE NOT n.is_all) AS runs, array_agg(a.step_name) FILTER (WHERE NOT n.is_all) AS step_names
 FROM added a
+CROSS JOIN (
+    SELECT count(*) = cardinality(%(runs)b::integer[]) AS is_all
+    FROM added
+) AS n
 WHERE (
     SELECT bool_and(CASE
                         WHEN NOT %(ring)s::boolean AND pg_try_advisory_xact_lock_shared(b.door) THEN true
@@ -31,4 +38,3 @@ WHERE (
                     END)
     FROM unnest(%(doors)s::bigint[], %(channels)s::text[]) AS b (door, channel)
 )
-ORDER BY a.id
