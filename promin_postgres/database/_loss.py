@@ -11,8 +11,8 @@ from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 from promin_postgres._retry import RECONNECT
 
 LOOK_EVERY = 0.1
-"""Seconds for which a connection that was looked at is taken to live: a look lets other threads run, and who is not to
-be kept waiting by them waits for milliseconds."""
+"""Seconds for which a connection that was looked at is taken to live. A look lets other threads run, and to get the
+interpreter back from busy ones takes milliseconds."""
 
 RETRY_FOR = 30.0
 """Seconds for which an idempotent statement is sent again before its error reaches the caller."""

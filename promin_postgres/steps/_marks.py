@@ -45,6 +45,7 @@ class Marks:
             by_level: A level was looked at when those above it had given all they had.
         """
         last, behind = self._last, self._behind
+        # Most looks meet one level of one queue.
         if len(queues) == 1 and found and found[0].priority == found[-1].priority:
             given = {(found[0].queue, found[0].priority): found[-1].id}
         else:

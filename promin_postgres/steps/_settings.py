@@ -109,9 +109,9 @@ def encode_task(task: NewTask, namespace: str | None) -> dict[str, Any]:
 
 
 def _encode_payload(task: NewTask, field: str, value: Any) -> str | None:
-    return (
-        None if value is None else encode_optional(value, f"{field} of task {task.step_name!r} of {task.workflow_id!r}")
-    )
+    if value is None:
+        return None
+    return encode_optional(value, f"{field} of task {task.step_name!r} of {task.workflow_id!r}")
 
 
 _COLUMNS = {
