@@ -17,7 +17,7 @@ def explain(connection: psycopg.Connection[Any], query: str, params: dict[str, A
     """The plan that PREPARE and EXECUTE lead to, with what it did; nothing stays written."""
     with connection.transaction(force_rollback=True), prepared(connection, query, params) as execute:
         connection.execute(sql.SQL("SET LOCAL plan_cache_mode = {}").format(sql.Identifier(mode)))
-        row = connection.execute(sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) {}").format(execute)).fetchone()
+        row = connection.execute(sql.SQL("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {}").format(execute)).fetchone()
     assert row is not None
     plan: dict[str, Any] = row[0][0]["Plan"]
     return plan

@@ -10,7 +10,8 @@ import re
 
 import psycopg
 import pytest
-from _explain import is_planned_once
+from _explain import MODES, is_planned_once
+from _explain import explain as explain_in
 
 from promin_postgres.steps import _statements as sql
 from promin_postgres.steps._settings import step_names
@@ -153,6 +154,8 @@ def loaded(promin_server, promin_template):
             (10_000, {"workflow": "'p5-' || n"}),
             (10_000, {"workflow": "'ten-' || (n % 500)", "queue": "'turns'"}),
             (10_000, {"workflow": "'mine' || n", "queue": "'shared'", "namespace": "'mine'"}),
+            (10_000, {"workflow": "'big'", "queue": "'uneven'"}),
+            (20, {"workflow": "'small-' || n", "queue": "'uneven'"}),
         ):
             connection.execute(TASKS.format(**FIELDS | fields, first=1, last=number))
         connection.execute("INSERT INTO wf_workers (id, expires_at) VALUES ('me', now() + interval '1 day')")
@@ -178,6 +181,27 @@ def test_the_rows_read_are_those_asked_for(connection):
                 prepare(connection, case)
             too_many |= check(connection, f"{statistics}, {mode}")
     assert not too_many, "\n".join(f"{where}: {read}" for where, read in too_many.items())
+
+
+NOTHING = {"after": [1_000_000] * 11, "definitions": None, "steps": None}
+BOUNDED = {
+    "levels": (sql.CLAIM, CLAIM | NOTHING, 60),
+    "levels of one queue": (sql.CLAIM_OF_ONE, CLAIM | NOTHING, 60),
+    "levels that are drawn": (sql.CLAIM_WEIGHTED, CLAIM | NOTHING | AFTER | DRAWS, 200),
+    "workflows": (sql.CLAIM_IN_TURN, CLAIM | NOTHING | {"queues": ["uneven"], "turn": 0}, 400),
+}
+"""Statements, and how many blocks they may read of the tasks: for what is found, and a few for each probe."""
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("probes", BOUNDED)
+def test_a_probe_ends_where_its_level_or_workflow_does(loaded, probes, mode):
+    """Walking through the rest of the index shows in no row, but in the blocks that are read."""
+    statement, params, bound = BOUNDED[probes]
+    plan = explain_in(loaded, step_names("public", "wf_", None).render(statement).decode(), params, mode)
+    scans = [node for node in walk(plan) if node.get("Alias", "").startswith("t") and "Index Name" in node]
+    assert scans
+    assert sum(node["Shared Hit Blocks"] + node["Shared Read Blocks"] for node in scans) <= bound
 
 
 @pytest.mark.parametrize("case", [case for case, (statement, *_) in CASES.items() if statement.ages])

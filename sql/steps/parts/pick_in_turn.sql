@@ -6,8 +6,7 @@ CROSS JOIN LATERAL (
     FROM (
         SELECT t.ctid AS spot
         FROM {prefix}step_queue t
-        WHERE t.gate < 1 AND (t.queue COLLATE "POSIX", t.lane) >= (w.queue, w.lane)
-          AND (t.queue COLLATE "POSIX", t.lane) <= (w.queue, w.lane)
+        WHERE t.gate < 1 AND t.queue COLLATE "POSIX" = w.queue AND t.lane = w.lane
           AND {{steps/parts/free}}
         ORDER BY t.queue COLLATE "POSIX", t.lane, t.priority DESC, t.id
         LIMIT (SELECT share.number FROM share)

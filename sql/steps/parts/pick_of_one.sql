@@ -4,8 +4,8 @@ FROM unnest('{10,9,8,7,6,5,4,3,2,1,0}'::smallint[], (SELECT %(after)s::bigint[])
 CROSS JOIN LATERAL (
     SELECT t.ctid AS spot
     FROM {prefix}step_queue t
-    WHERE t.gate < 1 AND (t.queue, t.priority) <= ((SELECT (%(queues)s::text[])[1]), l.priority)
-      AND (t.queue, t.priority, t.id) > ((SELECT (%(queues)s::text[])[1]), l.priority, l.after)
+    WHERE t.gate < 1 AND t.queue = (SELECT (%(queues)s::text[])[1]) AND t.priority <= l.priority
+      AND (t.priority, t.id) > (l.priority, l.after)
       AND {{steps/parts/free}}
     ORDER BY t.queue, t.priority, t.id
     LIMIT (SELECT %(limit)s::bigint)

@@ -9,8 +9,7 @@ unparked AS (
         CROSS JOIN LATERAL (
             SELECT t.id
             FROM {prefix}step_queue t
-            WHERE t.gate = 2 AND (t.concurrency_key, t.queue) >= (p.concurrency_key, p.queue)
-              AND (t.concurrency_key, t.queue) <= (p.concurrency_key, p.queue)
+            WHERE t.gate = 2 AND t.concurrency_key = p.concurrency_key AND t.queue = p.queue
             ORDER BY t.concurrency_key, t.queue, t.priority DESC, t.id
             LIMIT GREATEST(l.seats - l.taken, 0)
             FOR UPDATE OF t SKIP LOCKED

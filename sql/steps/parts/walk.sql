@@ -1,8 +1,9 @@
 -- The workflows whose turn it is, and the share of each.
 --
 -- A loose scan of the index goes from workflow to workflow (`lane`, the hash of its id), from where this claimer stopped
--- (`turn`) and round, until it has seen as many as tasks are wanted: one probe each, however many tasks they have. Rows are
--- compared as rows so that each probe is a place in the index whatever the planner believes. The collation names the index.
+-- (`turn`) and round, until it has seen as many as tasks are wanted: one probe each, however many tasks they have. Queue and
+-- lane are not compared as one row, because a row as the upper bound would not end a probe before the end of the queue. The
+-- collation names the index.
 walk (queue, lane, number, wrapped) AS (
     SELECT s.queue, %(turn)s::bigint, 0, false
     FROM open s
@@ -13,9 +14,8 @@ walk (queue, lane, number, wrapped) AS (
         (
             SELECT t.lane, w.wrapped
             FROM {prefix}step_queue t
-            WHERE t.gate < 1 AND (t.queue COLLATE "POSIX", t.lane) > (w.queue, w.lane)
-              AND (t.queue COLLATE "POSIX", t.lane)
-                  <= (w.queue, CASE WHEN w.wrapped THEN %(turn)s::bigint ELSE 9223372036854775807 END)
+            WHERE t.gate < 1 AND t.queue COLLATE "POSIX" = w.queue AND t.lane > w.lane
+              AND t.lane <= CASE WHEN w.wrapped THEN (SELECT %(turn)s::bigint) ELSE 9223372036854775807 END
               AND {{steps/parts/free}}
             ORDER BY t.queue COLLATE "POSIX", t.lane
             LIMIT 1
@@ -24,9 +24,7 @@ walk (queue, lane, number, wrapped) AS (
         (
             SELECT t.lane, true
             FROM {prefix}step_queue t
-            WHERE NOT w.wrapped AND t.gate < 1
-              AND (t.queue COLLATE "POSIX", t.lane) >= (w.queue, (-9223372036854775808)::bigint)
-              AND (t.queue COLLATE "POSIX", t.lane) <= (w.queue, %(turn)s::bigint)
+            WHERE NOT w.wrapped AND t.gate < 1 AND t.queue COLLATE "POSIX" = w.queue AND t.lane <= (SELECT %(turn)s::bigint)
               AND {{steps/parts/free}}
             ORDER BY t.queue COLLATE "POSIX", t.lane
             LIMIT 1
