@@ -40,9 +40,7 @@ def check_count(argument: str, value: Any, *, at_least: int, at_most: int | None
 
 def encode_optional(value: Any, subject: str) -> str | None:
     """None is stored as SQL NULL, which it comes back from."""
-    if value is None:
-        return None
-    return value.text if isinstance(value, Encoded) else JSON.encode(value, subject=subject)
+    return Encoded.text_of(value, subject=subject)
 
 
 def decode_optional(text: str | None, subject: str) -> Any:

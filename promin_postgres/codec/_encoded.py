@@ -22,9 +22,14 @@ class Encoded:
     @classmethod
     def of(cls, value: Any, *, subject: str) -> Encoded:
         """CodecError, naming the subject and the path, if the database could not keep it."""
-        if isinstance(value, Encoded):
-            return value
-        return cls(None if value is None else JSON.encode(value, subject=subject))
+        return value if isinstance(value, Encoded) else cls(cls.text_of(value, subject=subject))
+
+    @staticmethod
+    def text_of(value: Any, *, subject: str) -> str | None:
+        """The text of what `of` makes, without making it."""
+        if value is None:
+            return None
+        return value.text if isinstance(value, Encoded) else JSON.encode(value, subject=subject)
 
     def value(self) -> Any:
         return None if self.text is None else JSON.decode(self.text)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from _explain import is_planned_once
+from _explain import is_planned_once, nodes
 
 from promin_postgres.queue import PgQueue
 from promin_postgres.queue import _statements as sql
@@ -64,9 +64,9 @@ def test_the_rows_read_are_those_asked_for(loaded, case):
     query = b"EXPLAIN (ANALYZE, FORMAT JSON) " + queue._core.sql.names.render(statement)
     with connection.transaction(force_rollback=True):
         ((plan,),) = connection.execute(query, params or None).fetchall()
-    nodes = list(walk(plan[0]["Plan"]))
-    assert "Seq Scan" not in {node["Node Type"] for node in nodes if node.get("Relation Name") == "pgq_plans"}
-    assert sum((n["Actual Rows"] + n.get("Rows Removed by Filter", 0)) * n["Actual Loops"] for n in nodes) <= bound
+    found = list(nodes(plan[0]["Plan"]))
+    assert "Seq Scan" not in {node["Node Type"] for node in found if node.get("Relation Name") == "pgq_plans"}
+    assert sum((n["Actual Rows"] + n.get("Rows Removed by Filter", 0)) * n["Actual Loops"] for n in found) <= bound
 
 
 @pytest.mark.parametrize("case", [case for case, (statement, *_) in CASES.items() if statement.ages])
@@ -80,9 +80,3 @@ def test_what_is_sent_often_is_planned_for_any_values(loaded, case):
         | ({"limit": 1} if "limit" in params else {})
     )
     assert is_planned_once(connection, queue._core.sql.names.render(statement).decode(), one)
-
-
-def walk(node):
-    yield node
-    for child in node.get("Plans", ()):
-        yield from walk(child)

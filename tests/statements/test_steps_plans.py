@@ -10,8 +10,7 @@ import re
 
 import psycopg
 import pytest
-from _explain import MODES, is_planned_once
-from _explain import explain as explain_in
+from _explain import MODES, explain, for_one, is_planned_once, nodes
 
 from promin_postgres.steps import _statements as sql
 from promin_postgres.steps._settings import step_names
@@ -168,7 +167,7 @@ def test_the_rows_read_are_those_asked_for(connection):
     connection.execute("SET plan_cache_mode = force_generic_plan")
     for case in CASES:
         prepare(connection, case)
-        explain(connection, case)
+        carried_out(connection, case)
     load(connection)
     too_many = check(connection, "grown under its plans", grown=True)
     for statistics in ("never analyzed", "analyzed"):
@@ -183,7 +182,7 @@ def test_the_rows_read_are_those_asked_for(connection):
     assert not too_many, "\n".join(f"{where}: {read}" for where, read in too_many.items())
 
 
-NOTHING = {"after": [1_000_000] * 11, "definitions": None, "steps": None}
+NOTHING = {"after": [1_000_000] * 11}
 BOUNDED = {
     "levels": (sql.CLAIM, CLAIM | NOTHING, 60),
     "levels of one queue": (sql.CLAIM_OF_ONE, CLAIM | NOTHING, 60),
@@ -198,8 +197,8 @@ BOUNDED = {
 def test_a_probe_ends_where_its_level_or_workflow_does(loaded, probes, mode):
     """Walking through the rest of the index shows in no row, but in the blocks that are read."""
     statement, params, bound = BOUNDED[probes]
-    plan = explain_in(loaded, step_names("public", "wf_", None).render(statement).decode(), params, mode)
-    scans = [node for node in walk(plan) if node.get("Alias", "").startswith("t") and "Index Name" in node]
+    plan = explain(loaded, text_of(statement, params), exactly(statement, params), mode)
+    scans = [node for node in nodes(plan) if node.get("Alias", "").startswith("t") and "Index Name" in node]
     assert scans
     assert sum(node["Shared Hit Blocks"] + node["Shared Read Blocks"] for node in scans) <= bound
 
@@ -208,26 +207,30 @@ def test_a_probe_ends_where_its_level_or_workflow_does(loaded, probes, mode):
 def test_what_is_sent_often_is_planned_for_any_values(loaded, case):
     """Even where it asks for one task only."""
     statement, params, _ = CASES[case]
-    one = {
-        name: value[:1] if isinstance(value, list) and len(value) == 100 else value for name, value in params.items()
-    }
-    given = dict.fromkeys(statement.parameters) | one | ({"limit": 1} if "limit" in one else {})
-    text = step_names("public", "wf_", given.get("namespace")).render(statement).decode()
-    assert is_planned_once(loaded, text, given)
+    assert is_planned_once(loaded, text_of(statement, params), for_one(exactly(statement, params)))
+
+
+def text_of(statement, params):
+    return step_names("public", "wf_", params.get("namespace")).render(statement).decode()
+
+
+def exactly(statement, params):
+    """What a statement takes, NULL where a case does not say."""
+    return {name: params.get(name) for name in statement.parameters}
 
 
 def check(connection, when, *, grown=False):
     """The cases that read too much, and the nodes that read it. A plan that ages is never older than a second."""
     found = {}
     for case in CASES:
-        nodes = list(walk(explain(connection, case)))
-        read = sum(map(cost, nodes))
+        found_nodes = list(nodes(carried_out(connection, case)))
+        read = sum(map(cost, found_nodes))
         if read > CASES[case][2] and not (grown and CASES[case][0].ages):
             found[case, when] = (
                 read,
                 [
                     f"{node['Node Type']} {node.get('Index Name') or node.get('Alias') or ''} {cost(node)}"
-                    for node in sorted(nodes, key=cost)[-4:]
+                    for node in sorted(found_nodes, key=cost)[-4:]
                 ],
             )
     return found
@@ -236,8 +239,7 @@ def check(connection, when, *, grown=False):
 def prepare(connection, case):
     """Let the server keep the statement under the number of its case; its parameters in the order of their names."""
     numbers = {parameter: f"${number}" for number, parameter in enumerate(sorted(CASES[case][0].parameters), 1)}
-    text = step_names("public", "wf_", CASES[case][1].get("namespace")).render(CASES[case][0]).decode()
-    query = re.sub(r"%\((\w+)\)[sb]", lambda match: numbers[match[1]], text)
+    query = re.sub(r"%\((\w+)\)[sb]", lambda match: numbers[match[1]], text_of(*CASES[case][:2]))
     connection.execute(f"PREPARE {name_of(case)} AS {query}".encode())
 
 
@@ -245,7 +247,8 @@ def name_of(case):
     return f"plan_{list(CASES).index(case)}"
 
 
-def explain(connection, case):
+def carried_out(connection, case):
+    """The plan of a prepared case, with what it did."""
     values = [psycopg.sql.Literal(CASES[case][1].get(name)).as_string() for name in sorted(CASES[case][0].parameters)]
     call = f"EXECUTE {name_of(case)}" + (f" ({', '.join(values)})" if values else "")
     with connection.transaction(force_rollback=True):
@@ -256,9 +259,3 @@ def explain(connection, case):
 def cost(node):
     removed = sum(node.get(f"Rows Removed by {why}", 0) for why in ("Filter", "Index Recheck", "Join Filter"))
     return (node["Actual Rows"] + removed) * node["Actual Loops"]
-
-
-def walk(node):
-    yield node
-    for child in node.get("Plans", ()):
-        yield from walk(child)

@@ -71,7 +71,7 @@ class Replay:
         if failure is None:
             self.journal.check_end()
             try:
-                return Done(Encoded.of(value, subject="the result of the function").text)
+                return Done(Encoded.text_of(value, subject="the result of the function"))
             except CodecError as error:
                 failure = error
         return Broken(ErrorRecord.of(failure), failure, None)

@@ -207,7 +207,7 @@ class ElementRun:
             raised = Raised(error, where=self._name(element))
         else:
             try:
-                text = Encoded.of(value, subject=f"step {step.name!r}, {self._name(element)}").text
+                text = Encoded.text_of(value, subject=f"step {step.name!r}, {self._name(element)}")
             except CodecError as error:
                 raised = Raised(error, final=True)
         return _Outcome(element, text, raised, time.monotonic() - started)

@@ -254,7 +254,7 @@ def _result_of(workflow_id: str, run: RunRecord | None) -> Done:
 def _encoded(value: Any, step: Step, what: str = "") -> str | None:
     """A value as text. The same value would come out once more: one that does not encode is final."""
     try:
-        return Encoded.of(value, subject=f"{what} of step {step.name!r}" if what else f"step {step.name!r}").text
+        return Encoded.text_of(value, subject=f"{what} of step {step.name!r}" if what else f"step {step.name!r}")
     except CodecError as error:
         raise Raised(error, final=True) from error
 

@@ -1,4 +1,4 @@
--- As pick, of one queue: there is nothing to be merged.
+-- As pick, of one queue: there is nothing to be merged. How a level is bounded: see behind_mark.
 SELECT c.spot
 FROM unnest('{10,9,8,7,6,5,4,3,2,1,0}'::smallint[], (SELECT %(after)s::bigint[])) AS l (priority, after)
 CROSS JOIN LATERAL (
